@@ -1,1 +1,2 @@
-//! x
+//! Picket's rule language.
+pub mod ir;

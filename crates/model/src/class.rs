@@ -69,7 +69,9 @@ impl EventClass {
 
     /// The class of that name, if there is one.
     pub fn from_name(name: &str) -> Option<EventClass> {
-        EventClass::ALL.into_iter().find(|class| class.name() == name)
+        EventClass::ALL
+            .into_iter()
+            .find(|class| class.name() == name)
     }
 
     /// OCSF `(class_uid, activity_id)`.

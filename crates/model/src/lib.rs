@@ -9,10 +9,22 @@
 //! Every stage depends on this crate and on no other stage; only the binary
 //! wires them. Nothing here does I/O or reads a clock.
 
+pub mod capability;
 pub mod class;
 pub mod datum;
+pub mod errno;
+pub mod event;
+pub mod field;
+pub mod finding;
+pub mod policy;
 pub mod process;
 pub mod record;
+pub mod rule;
+pub mod severity;
 
 pub use class::EventClass;
 pub use datum::Datum;
+pub use event::Event;
+pub use field::Field;
+pub use policy::Policy;
+pub use severity::Severity;

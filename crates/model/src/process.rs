@@ -109,7 +109,12 @@ impl Process {
             Parent::Known(parent) => parent.depth + 1,
             Parent::None | Parent::Unknown => 0,
         };
-        Process { key, image, parent, depth }
+        Process {
+            key,
+            image,
+            parent,
+            depth,
+        }
     }
 
     /// The ancestors, nearest first. Ask [`Ancestors::is_cut`] at the end
@@ -125,7 +130,11 @@ pub struct Ancestors<'a> {
     next: &'a Parent,
 }
 
-impl Ancestors<'_> {
+impl<'a> Ancestors<'a> {
+    pub(crate) fn from_parent(parent: &'a Parent) -> Ancestors<'a> {
+        Ancestors { next: parent }
+    }
+
     /// True when the chain ends in a lost record: there were more ancestors.
     pub fn is_cut(&self) -> bool {
         matches!(self.next, Parent::Unknown)
