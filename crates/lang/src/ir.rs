@@ -131,7 +131,7 @@ pub enum TextMatch {
     /// `*` any run, `?` any one character, `[abc]`/`[a-z]`/`[!a]` one of a set,
     /// `\` takes the next character literally; the whole text. `*` crosses `/`.
     Glob,
-    /// `regex` crate syntax, searched anywhere; `\\d`, `\\w`, `\\s` and `\\b` are
+    /// `regex` crate syntax, searched anywhere; `\d`, `\w`, `\s` and `\b` are
     /// ASCII (the checker has rewritten the pattern so that the `regex` crate's
     /// defaults give just that; it compiles as it stands here).
     Regex,

@@ -107,3 +107,69 @@ impl fmt::Display for EventClass {
         f.write_str(self.name())
     }
 }
+
+/// A set of event classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct ClassSet(u16);
+
+impl ClassSet {
+    /// No class.
+    pub const EMPTY: ClassSet = ClassSet(0);
+
+    /// Every class.
+    pub const fn all() -> ClassSet {
+        ClassSet((1 << EventClass::ALL.len()) - 1)
+    }
+
+    /// This set and `class`.
+    #[must_use]
+    pub const fn with(self, class: EventClass) -> ClassSet {
+        ClassSet(self.0 | 1 << class as u16)
+    }
+
+    /// This set without `class`.
+    #[must_use]
+    pub const fn without(self, class: EventClass) -> ClassSet {
+        ClassSet(self.0 & !(1 << class as u16))
+    }
+
+    /// What is in either set.
+    #[must_use]
+    pub const fn union(self, other: ClassSet) -> ClassSet {
+        ClassSet(self.0 | other.0)
+    }
+
+    /// Adds `class`.
+    pub fn insert(&mut self, class: EventClass) {
+        *self = self.with(class);
+    }
+
+    /// True when `class` is in the set.
+    pub const fn contains(self, class: EventClass) -> bool {
+        self.0 & 1 << class as u16 != 0
+    }
+
+    /// True when nothing is in the set.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The members, in declaration order.
+    pub fn iter(self) -> impl Iterator<Item = EventClass> {
+        EventClass::ALL.into_iter().filter(move |class| self.contains(*class))
+    }
+}
+
+impl FromIterator<EventClass> for ClassSet {
+    fn from_iter<I: IntoIterator<Item = EventClass>>(classes: I) -> ClassSet {
+        classes.into_iter().fold(ClassSet::EMPTY, ClassSet::with)
+    }
+}
+
+impl Extend<EventClass> for ClassSet {
+    fn extend<I: IntoIterator<Item = EventClass>>(&mut self, classes: I) {
+        for class in classes {
+            self.insert(class);
+        }
+    }
+}

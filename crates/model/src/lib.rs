@@ -22,7 +22,7 @@ pub mod record;
 pub mod rule;
 pub mod severity;
 
-pub use class::EventClass;
+pub use class::{ClassSet, EventClass};
 pub use datum::Datum;
 pub use event::Event;
 pub use field::Field;
