@@ -1,0 +1,1 @@
+//! Raw records made by hand, for benches and replay tests.
