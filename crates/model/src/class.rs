@@ -135,6 +135,11 @@ impl ClassSet {
 
     /// What is in either set.
     #[must_use]
+    pub const fn intersection(self, other: ClassSet) -> ClassSet {
+        ClassSet(self.0 & other.0)
+    }
+
+    /// The classes of either.
     pub const fn union(self, other: ClassSet) -> ClassSet {
         ClassSet(self.0 | other.0)
     }

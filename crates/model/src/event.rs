@@ -139,7 +139,7 @@ pub struct Endpoint {
 pub struct Dns {
     /// The name asked for, without the final dot.
     pub hostname: Datum<Box<str>>,
-    /// Record type, as in [`crate::field::QUERY_TYPES`].
+    /// Record type, as in [`crate::dns::type_name`].
     pub query_type: Datum<Box<str>>,
     /// The resolver.
     pub resolver: Endpoint,

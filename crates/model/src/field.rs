@@ -186,26 +186,19 @@ attributes! {
         Uid "uid" Int; "ext.uid"; "real user id at exec",
         Gid "gid" Int; "ext.gid"; "real group id at exec",
         Euid "euid" Int; "ext.euid"; "effective user id after exec",
-        Tty "tty" Str; "tty"; "controlling terminal, such as pts0",
+        Tty "tty" Str; "session.terminal"; "controlling terminal, such as pts0",
         Memfd "memfd" Bool; "ext.memfd"; "the image lives in memory only (memfd_create)",
         Deleted "deleted" Bool; "ext.deleted"; "the file had no name left when it was executed",
         UpperLayer "upper_layer" Bool; "ext.upper_layer"; "the file was not in the container's image (overlay upper layer)",
         Interpreter "interpreter" Path; "ext.interpreter"; "the interpreter a script asked for",
         Script "script" Path; "ext.script"; "the script that was executed",
-        Sha256 "hash.sha256" Digest; "ext.sha256"; "SHA-256 of the executed file, lower-case hex",
+        Sha256 "hash.sha256" Digest; "file.hashes"; "SHA-256 of the executed file, lower-case hex",
         Capabilities "capabilities" StrList; "ext.capabilities"; "effective capabilities after exec, such as CAP_SYS_ADMIN",
         PidNamespace "namespace.pid" Int; "ext.pid_namespace"; "inode number of the pid namespace",
         MountNamespace "namespace.mnt" Int; "ext.mount_namespace"; "inode number of the mount namespace",
         Inode "inode" Int; "ext.inode"; "inode number of the executed file",
     }
 }
-
-/// Record types of RFC 1035 and its successors that `query.type` may be
-/// compared with; others are written `TYPE65280` (RFC 3597).
-pub const QUERY_TYPES: &[&str] = &[
-    "A", "NS", "CNAME", "SOA", "NULL", "PTR", "HINFO", "MX", "TXT", "AAAA", "LOC", "SRV", "NAPTR",
-    "DS", "SSHFP", "RRSIG", "DNSKEY", "TLSA", "SVCB", "HTTPS", "AXFR", "ANY", "CAA",
-];
 
 attributes! {
     /// Fields that belong to the event and not to one of its processes.
@@ -227,7 +220,7 @@ attributes! {
         SrcPort "src_endpoint.port" Port; "src_endpoint.port"; "the port there",
         Protocol "connection_info.protocol_name" Enum(&["tcp", "udp"]); "connection_info.protocol_name"; "transport protocol",
         QueryHostname "query.hostname" Str; "query.hostname"; "the name asked for, without the final dot",
-        QueryType "query.type" Enum(QUERY_TYPES); "query.type"; "the record type asked for",
+        QueryType "query.type" Enum(crate::dns::TYPE_NAMES); "query.type"; "the record type asked for",
         FilePath "file.path" Path; "file.path"; "the file's absolute path",
         FileName "file.name" Str; "file.name"; "its last component",
         FileParentFolder "file.parent_folder" Path; "file.parent_folder"; "its folder",

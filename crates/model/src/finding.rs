@@ -122,6 +122,19 @@ pub enum Withheld {
     Replay,
 }
 
+impl Withheld {
+    /// The word in findings.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Withheld::Protected { .. } => "protected",
+            Withheld::OutOfScope => "out_of_scope",
+            Withheld::BudgetExceeded => "budget_exceeded",
+            Withheld::ProcessGone => "process_gone",
+            Withheld::Replay => "replay",
+        }
+    }
+}
+
 /// What carries out an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mechanism {

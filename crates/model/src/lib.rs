@@ -12,10 +12,12 @@
 pub mod capability;
 pub mod class;
 pub mod datum;
+pub mod dns;
 pub mod errno;
 pub mod event;
 pub mod field;
 pub mod finding;
+pub mod ocsf;
 pub mod policy;
 pub mod process;
 pub mod record;

@@ -1,0 +1,182 @@
+//! The pipeline on the kernel's records: one thread from ring buffer to verdict.
+
+use crate::loader::RuleSet;
+use crate::pipeline::{Emitted, Pipeline, Sink};
+use crate::stats::Stats;
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use picket_model::{ClassSet, EventClass};
+use picket_probe::{ProbeError, Probes, Unavailable, decode};
+use rustix::time::{ClockId, clock_gettime};
+use std::time::Duration;
+
+/// How long to wait for records before looking at the control lane: also the
+/// longest a record below the wake-up threshold waits.
+const POLL: Duration = Duration::from_millis(10);
+/// How often losses are looked at and the wall clock is followed.
+const HOUSEKEEPING_NS: u64 = 1_000_000_000;
+
+/// What comes in by the policy lane.
+#[derive(Debug)]
+pub enum Control {
+    /// Put this set in place and say what cannot be watched for it.
+    Replace(Box<RuleSet>, Sender<Result<Vec<Unavailable>, ProbeError>>),
+    /// Give a copy of the counters.
+    Stats(Sender<Stats>),
+    /// Stop after what is already in the ring.
+    Stop,
+}
+
+/// A recorder's tap: sees every raw record before it is decoded.
+pub type Tap = Box<dyn FnMut(&[u8]) + Send>;
+
+/// A running sensor.
+pub struct Live<S> {
+    /// The kernel side.
+    pub probes: Probes,
+    /// The stages.
+    pub pipeline: Pipeline<S>,
+    /// The policy lane.
+    pub control: Receiver<Control>,
+    /// A recorder.
+    pub tap: Option<Tap>,
+    /// Classes watched whatever the rules need (a recording of everything).
+    pub always: ClassSet,
+}
+
+impl<S: Sink> Live<S> {
+    /// Fills the process table from what already runs. Call it once, before [`Live::run`].
+    pub fn prime(&mut self) -> Result<(), ProbeError> {
+        let Live { probes, pipeline, tap, .. } = self;
+        probes.running(&mut |bytes| take(bytes, pipeline, tap))
+    }
+
+    /// Runs until told to stop; gives the final counters.
+    pub fn run(mut self) -> Result<Stats, ProbeError> {
+        let mut next_housekeeping = 0;
+        loop {
+            let stop = self.control()?;
+            let Live { probes, pipeline, tap, .. } = &mut self;
+            probes.poll(POLL, &mut |bytes| take(bytes, pipeline, tap))?;
+            let now = boot_ns();
+            self.pipeline.tick(now);
+            if now >= next_housekeeping || stop {
+                next_housekeeping = now + HOUSEKEEPING_NS;
+                self.housekeeping()?;
+            }
+            if stop {
+                self.pipeline.finish();
+                return Ok(self.pipeline.stats);
+            }
+        }
+    }
+
+    /// Takes what came by the policy lane; true when it is time to stop.
+    fn control(&mut self) -> Result<bool, ProbeError> {
+        loop {
+            match self.control.try_recv() {
+                Ok(Control::Replace(rules, answer)) => {
+                    let _ = answer.send(self.replace(*rules));
+                }
+                Ok(Control::Stats(answer)) => {
+                    self.housekeeping()?;
+                    let _ = answer.send(self.pipeline.stats.clone());
+                }
+                Ok(Control::Stop) | Err(TryRecvError::Disconnected) => return Ok(true),
+                Err(TryRecvError::Empty) => return Ok(false),
+            }
+        }
+    }
+
+    /// New hooks are attached before the new rules serve and old ones detached
+    /// after: at no moment does a rule in force lack its events.
+    fn replace(&mut self, rules: RuleSet) -> Result<Vec<Unavailable>, ProbeError> {
+        let before = self.needed(self.pipeline.rules());
+        let after = self.needed(&rules);
+        let unavailable = self.probes.set_classes(before.union(after))?;
+        let urgent = urgent(&rules);
+        self.probes.set_urgent(urgent)?;
+        self.pipeline.replace(rules);
+        if before.union(after) != after {
+            self.probes.set_classes(after)?;
+        }
+        Ok(unavailable)
+    }
+
+    fn needed(&self, rules: &RuleSet) -> ClassSet {
+        needed(rules).union(self.always)
+    }
+
+    fn housekeeping(&mut self) -> Result<(), ProbeError> {
+        self.pipeline.assembler().set_epoch_offset(epoch_offset_ns());
+        let drops = self.probes.drops()?;
+        let lost_before = Stats::total(&self.pipeline.stats.lost);
+        if drops.total() > lost_before {
+            let text = format!(
+                "the kernel had no room for {} records ({drops}): what they said was not judged",
+                drops.total() - lost_before
+            );
+            self.pipeline.sink().emit(Emitted::Notice(text));
+        }
+        let counts = |counts: &[picket_probe::Count]| {
+            counts.iter().map(|count| (count.name.to_owned(), count.count)).collect()
+        };
+        self.pipeline.stats.lost = counts(&drops.0);
+        self.pipeline.stats.read_errors = counts(&self.probes.errors()?.0);
+        Ok(())
+    }
+}
+
+/// The classes a set of rules needs; those without a cost of their own are
+/// always watched, since process and name tables need them.
+pub fn needed(rules: &RuleSet) -> ClassSet {
+    let file = ClassSet::from_iter(EventClass::FILE);
+    let always: ClassSet = EventClass::ALL.into_iter().filter(|class| !class.is_file()).collect();
+    always.union(rules.program.classes().intersection(file))
+}
+
+/// The classes whose records must wake the sensor at once: those of rules that
+/// a blocking policy may answer.
+pub fn urgent(rules: &RuleSet) -> ClassSet {
+    let blocking: Vec<_> = rules
+        .policies
+        .iter()
+        .filter(|policy| matches!(policy.action, picket_model::policy::Action::Block(_)))
+        .collect();
+    rules
+        .program
+        .rules()
+        .iter()
+        .filter(|rule| {
+            let info = &rule.info;
+            blocking.iter().any(|policy| {
+                policy.trigger.selects(&info.id, info.severity, &info.tags, info.category.as_deref())
+            })
+        })
+        .flat_map(|rule| rule.classes.iter().copied())
+        .collect()
+}
+
+fn take<S: Sink>(bytes: &[u8], pipeline: &mut Pipeline<S>, tap: &mut Option<Tap>) {
+    if let Some(tap) = tap {
+        tap(bytes);
+    }
+    match decode(bytes) {
+        Ok(record) => pipeline.record(record),
+        Err(_) => pipeline.stats.bad_records += 1,
+    }
+}
+
+/// Nanoseconds since boot, suspend included, as in the kernel's records.
+pub fn boot_ns() -> u64 {
+    u64::try_from(nanoseconds(ClockId::Boottime)).unwrap_or(0)
+}
+
+/// What to add to boot time to get time since the epoch.
+pub fn epoch_offset_ns() -> i64 {
+    nanoseconds(ClockId::Realtime) - nanoseconds(ClockId::Boottime)
+}
+
+fn nanoseconds(clock: ClockId) -> i64 {
+    let time = clock_gettime(clock);
+    time.tv_sec * 1_000_000_000 + time.tv_nsec
+}

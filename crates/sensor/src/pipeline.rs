@@ -1,0 +1,236 @@
+//! The stages in order: one record in, findings out.
+
+use crate::hold::{self, Held, Hold};
+use crate::loader::RuleSet;
+use crate::process::{Assembled, Assembler, OutcomeKey};
+use crate::response::Responder;
+use crate::stats::Stats;
+use picket_engine::{Scratch, Verdicts};
+use picket_model::Event;
+use picket_model::event::Status;
+use picket_model::finding::Finding;
+use picket_model::record::Record;
+use picket_model::rule::RuleInfo;
+use std::sync::Arc;
+
+/// What leaves the pipeline.
+#[derive(Debug)]
+pub enum Emitted {
+    /// An event, where a recording wants them all.
+    Event(Arc<Event>),
+    /// A match.
+    Finding(Box<Finding>),
+    /// Something a person should know at once.
+    Notice(String),
+}
+
+/// Takes what leaves the pipeline. It must not wait: events come on meanwhile.
+pub trait Sink {
+    /// Takes one; false if it had no room, which is counted.
+    fn emit(&mut self, emitted: Emitted) -> bool;
+}
+
+impl<F: FnMut(Emitted) -> bool> Sink for F {
+    fn emit(&mut self, emitted: Emitted) -> bool {
+        self(emitted)
+    }
+}
+
+/// The pipeline of one sensor.
+pub struct Pipeline<S> {
+    assembler: Assembler,
+    rules: RuleSet,
+    scratch: Scratch,
+    verdicts: Verdicts,
+    responder: Responder,
+    hold: Hold,
+    released: Vec<Held>,
+    sink: S,
+    wants_events: bool,
+    /// What it has seen and done.
+    pub stats: Stats,
+}
+
+impl<S: Sink> Pipeline<S> {
+    /// With its parts. `wants_events` also emits every event, matched or not.
+    pub fn new(
+        assembler: Assembler,
+        rules: RuleSet,
+        responder: Responder,
+        sink: S,
+        wants_events: bool,
+    ) -> Pipeline<S> {
+        Pipeline {
+            scratch: rules.program.scratch(),
+            assembler,
+            rules,
+            verdicts: Verdicts::default(),
+            responder,
+            hold: Hold::new(hold::Limits::default()),
+            released: Vec::new(),
+            sink,
+            wants_events,
+            stats: Stats::default(),
+        }
+    }
+
+    /// Puts a new set in place, between two records.
+    pub fn replace(&mut self, rules: RuleSet) {
+        self.responder.arm(&rules.policies);
+        self.scratch = rules.program.scratch();
+        self.rules = rules;
+        self.stats.reloads += 1;
+    }
+
+    /// The set in force.
+    pub fn rules(&self) -> &RuleSet {
+        &self.rules
+    }
+
+    /// The stage that keeps the process table.
+    pub fn assembler(&mut self) -> &mut Assembler {
+        &mut self.assembler
+    }
+
+    /// Where its output goes.
+    pub fn sink(&mut self) -> &mut S {
+        &mut self.sink
+    }
+
+    /// Takes one record through all stages.
+    pub fn record(&mut self, record: Record) {
+        let (boot_ns, in_scope) = (record.boot_ns, record.task.in_scope);
+        match self.assembler.take(record) {
+            Assembled::Event { event, outcome } => self.judge(event, outcome, in_scope, boot_ns),
+            Assembled::Outcome(key, status) => self.outcome(key, status),
+            Assembled::Exit(key) => {
+                self.hold.death(key, boot_ns, &mut self.released);
+                self.release();
+            }
+            Assembled::Internal => {}
+        }
+    }
+
+    /// Takes an event that came from outside as it is.
+    pub fn event(&mut self, event: Event) {
+        let boot_ns = u64::try_from(event.time_ns).unwrap_or(0);
+        self.judge(event, None, true, boot_ns);
+    }
+
+    /// Lets go what waited long enough. Call it now and then, also when no
+    /// record comes.
+    pub fn tick(&mut self, boot_ns: u64) {
+        if !self.hold.is_empty() {
+            self.hold.expire(boot_ns, &mut self.released);
+            self.release();
+        }
+        self.stats.evicted_processes = self.assembler.table().evicted();
+    }
+
+    /// Lets everything go, at the end.
+    pub fn finish(&mut self) {
+        let rest: Vec<Held> = self.hold.drain().collect();
+        self.released.extend(rest);
+        self.release();
+    }
+
+    fn judge(&mut self, event: Event, outcome: Option<OutcomeKey>, in_scope: bool, boot_ns: u64) {
+        self.stats.event(event.class);
+        self.rules.program.evaluate(&event, &mut self.scratch, &mut self.verdicts);
+        let undecided = !self.verdicts.undecided.is_empty();
+        if self.verdicts.matched.is_empty() && !undecided && !self.wants_events {
+            return;
+        }
+        self.count_undecided();
+        let mut held = Held {
+            event: Arc::new(event),
+            wanted: self.wants_events,
+            findings: Vec::new(),
+            found: Vec::new(),
+            undecided,
+            outcome,
+            killed: None,
+            in_scope,
+            boot_ns,
+        };
+        self.respond(&mut held);
+        let waits = held.killed.is_some()
+            || (held.outcome.is_some() && (held.undecided || held.wanted || !held.findings.is_empty()));
+        if waits {
+            self.released.extend(self.hold.push(held));
+        } else {
+            self.released.push(held);
+        }
+        self.release();
+    }
+
+    /// An outcome arrived: rules that could not decide without it are asked again.
+    fn outcome(&mut self, key: OutcomeKey, status: Status) {
+        let Some(mut held) = self.hold.outcome(key, status) else { return };
+        if held.undecided {
+            self.rules.program.evaluate(&held.event, &mut self.scratch, &mut self.verdicts);
+            held.undecided = false;
+            self.respond(&mut held);
+        }
+        if held.killed.is_some() {
+            self.released.extend(self.hold.push(held));
+        } else {
+            self.released.push(held);
+        }
+        self.release();
+    }
+
+    /// Findings for the rules that matched and are not yet found, with the
+    /// policies' decisions.
+    fn respond(&mut self, held: &mut Held) {
+        let new: Vec<Arc<RuleInfo>> = self
+            .verdicts
+            .matched
+            .iter()
+            .map(|&rule| &self.rules.program.rule(rule).info)
+            .filter(|info| !held.found(info))
+            .cloned()
+            .collect();
+        if new.is_empty() {
+            return;
+        }
+        let responses = self.responder.respond(&new, &held.event, held.in_scope);
+        for policy in &responses.tripped {
+            let text = format!(
+                "policy {policy} has used up its budget: it only simulates until it is armed again"
+            );
+            self.sink.emit(Emitted::Notice(text));
+        }
+        if let Some(killed) = responses.killed {
+            self.stats.kills += 1;
+            held.killed = Some(killed);
+        }
+        for rule in new {
+            Stats::rule(&mut self.stats.matches, &rule.id);
+            let decisions = self.responder.decisions_for(&rule, &responses);
+            held.found.push(rule.clone());
+            held.findings.push(Finding { rule, event: held.event.clone(), decisions });
+        }
+    }
+
+    fn count_undecided(&mut self) {
+        for &rule in &self.verdicts.undecided {
+            let id = &self.rules.program.rule(rule).info.id;
+            Stats::rule(&mut self.stats.undecided, id);
+        }
+    }
+
+    fn release(&mut self) {
+        for held in self.released.drain(..) {
+            if held.wanted {
+                self.sink.emit(Emitted::Event(held.event));
+            }
+            for finding in held.findings {
+                if finding.rule.outputs.finding || finding.rule.outputs.issue {
+                    let taken = self.sink.emit(Emitted::Finding(Box::new(finding)));
+                    self.stats.lost_findings += u64::from(!taken);
+                }
+            }
+        }
+    }
+}
