@@ -133,13 +133,14 @@ impl ClassSet {
         ClassSet(self.0 & !(1 << class as u16))
     }
 
-    /// What is in either set.
+    /// What is in both sets.
     #[must_use]
     pub const fn intersection(self, other: ClassSet) -> ClassSet {
         ClassSet(self.0 & other.0)
     }
 
-    /// The classes of either.
+    /// What is in either set.
+    #[must_use]
     pub const fn union(self, other: ClassSet) -> ClassSet {
         ClassSet(self.0 | other.0)
     }
@@ -161,7 +162,9 @@ impl ClassSet {
 
     /// The members, in declaration order.
     pub fn iter(self) -> impl Iterator<Item = EventClass> {
-        EventClass::ALL.into_iter().filter(move |class| self.contains(*class))
+        EventClass::ALL
+            .into_iter()
+            .filter(move |class| self.contains(*class))
     }
 }
 

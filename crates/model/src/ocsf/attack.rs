@@ -43,9 +43,8 @@ fn parse(tag: &str) -> Option<Attack> {
     if let Some(&(uid, name)) = tactic {
         return Some(Attack::Tactic(uid, name));
     }
-    let digits = |text: &str, count| {
-        text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit())
-    };
+    let digits =
+        |text: &str, count| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
     let number = name.strip_prefix('t')?;
     match number.split_once('.') {
         None if digits(number, 4) => Some(Attack::Technique(format!("T{number}"))),
@@ -87,10 +86,7 @@ mod tests {
             parse("attack.privilege_escalation"),
             Some(Attack::Tactic("TA0004", "Privilege Escalation"))
         );
-        assert_eq!(
-            parse("attack.command-and-control"),
-            parse("attack.ta0011")
-        );
+        assert_eq!(parse("attack.command-and-control"), parse("attack.ta0011"));
         assert_eq!(
             parse("attack.t1505.003"),
             Some(Attack::SubTechnique {
@@ -98,8 +94,17 @@ mod tests {
                 uid: "T1505.003".to_owned()
             })
         );
-        assert_eq!(parse("attack.T1059"), Some(Attack::Technique("T1059".to_owned())));
-        for other in ["attack.g0049", "attack.t15", "attack.t1505.3", "cve.2021.44228", "attack."] {
+        assert_eq!(
+            parse("attack.T1059"),
+            Some(Attack::Technique("T1059".to_owned()))
+        );
+        for other in [
+            "attack.g0049",
+            "attack.t15",
+            "attack.t1505.3",
+            "cve.2021.44228",
+            "attack.",
+        ] {
             assert_eq!(parse(other), None, "{other}");
         }
     }

@@ -181,7 +181,10 @@ impl<'r, 'j> Reader<'r, 'j> {
         let open = self.source.find("file.ext.open")?.map(|_| open);
         Ok(File {
             path: self.file_path()?,
-            open: self.parts(open, &[A::FileOpenRead, A::FileOpenWrite, A::FileOpenCreate]),
+            open: self.parts(
+                open,
+                &[A::FileOpenRead, A::FileOpenWrite, A::FileOpenCreate],
+            ),
             rename_from: self.text(A::FileRenameFrom)?,
             mode: self.datum(A::FileMode, number)?,
             status: self.status()?,
@@ -248,7 +251,12 @@ impl<'r, 'j> Reader<'r, 'j> {
 
 /// `ok`, an errno's name, or `E<number>`.
 fn status_named(name: &str) -> Option<Status> {
-    let numbered = || name.strip_prefix('E')?.parse().ok().filter(|&n: &i32| n > 0);
+    let numbered = || {
+        name.strip_prefix('E')?
+            .parse()
+            .ok()
+            .filter(|&n: &i32| n > 0)
+    };
     errno::number(name).or_else(numbered).map(Status)
 }
 

@@ -1,11 +1,11 @@
 //! Process objects in, and the chains they stand in.
 
+use super::MAX_ANCESTORS;
 use super::read::Reader;
 use super::source::{
     EventError, Names, Place, SHA256_ID, Source, boolean, elements, mark, number, shortened, text,
     text_ref, texts,
 };
-use super::MAX_ANCESTORS;
 use crate::capability;
 use crate::class::EventClass;
 use crate::datum::Datum;
