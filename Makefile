@@ -1,0 +1,39 @@
+# Each target works as the first command on a bare Debian 12 machine with Rust.
+
+CARGO ?= cargo
+TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test bench lint fmt fuzz-smoke setup
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## build and start everything on this host (ARGS="--listen …" is passed on)
+	@scripts/setup.sh build
+	$(CARGO) build --release --locked -p picket
+	@scripts/as-root.sh $(TARGET_DIR)/release/picket up $(ARGS)
+
+test: ## every test: unit, documentation, rules, and end to end on the real kernel
+	@scripts/setup.sh test
+	@scripts/test.sh $(ARGS)
+
+bench: ## the cost of an event, memory, and lost events, as a table
+	@scripts/setup.sh build
+	@scripts/bench.sh $(ARGS)
+
+lint: ## formatting and clippy, without a warning
+	@scripts/setup.sh build
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+fmt: ## format the Rust code
+	$(CARGO) fmt --all
+
+fuzz-smoke: ## build every fuzz target and run each for a few seconds
+	@scripts/setup.sh build
+	@scripts/fuzz-smoke.sh
+
+setup: ## install the Debian packages that building and testing need
+	@scripts/setup.sh test

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Runs every test. Arguments go to the test runner (a filter, for example).
+# The runner's summary comes last.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+target=${CARGO_TARGET_DIR:-target}
+
+# The end-to-end tests load eBPF programs: root, for them alone.
+if [ "$(id -u)" != 0 ]; then
+    if command -v sudo >/dev/null; then
+        export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER='sudo -E --'
+    else
+        echo 'test: neither root nor sudo: tests that load eBPF programs will say that they are skipped' >&2
+    fi
+fi
+
+cargo build --locked -p picket
+PICKET_BIN=$(realpath "$target")/debug/picket
+export PICKET_BIN
+
+if compgen -G 'rules/*' >/dev/null; then
+    "$PICKET_BIN" rules test rules/
+fi
+cargo test --locked --workspace --doc --quiet
+
+if ! cargo nextest --version >/dev/null 2>&1; then
+    echo 'test: installing cargo-nextest (once)' >&2
+    cargo install --locked cargo-nextest ||
+        echo 'test: cargo-nextest could not be installed; cargo test takes its place' >&2
+fi
+if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --locked --workspace --no-fail-fast "$@"
+else
+    # One after another: nextest's groups, which keep sensors apart, are not there.
+    cargo test --locked --workspace --lib --bins --tests --no-fail-fast -- --test-threads=1 "$@"
+fi
