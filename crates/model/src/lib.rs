@@ -23,6 +23,7 @@ pub mod process;
 pub mod record;
 pub mod rule;
 pub mod severity;
+pub mod text;
 
 pub use class::{ClassSet, EventClass};
 pub use datum::Datum;
