@@ -28,7 +28,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { finding_ns: 50_000_000, undecided_ns: 130_000_000_000, events: 4_096 }
+        Limits {
+            finding_ns: 50_000_000,
+            undecided_ns: 130_000_000_000,
+            events: 4_096,
+        }
     }
 }
 
@@ -80,18 +84,28 @@ pub struct Hold {
 impl Hold {
     /// Nothing waits.
     pub fn new(limits: Limits) -> Hold {
-        Hold { waiting: VecDeque::new(), limits }
+        Hold {
+            waiting: VecDeque::new(),
+            limits,
+        }
     }
 
     /// Lets the event wait; gives back one that has to go for it.
     pub fn push(&mut self, held: Held) -> Option<Held> {
         self.waiting.push_back(held);
-        if self.waiting.len() > self.limits.events { self.waiting.pop_front() } else { None }
+        if self.waiting.len() > self.limits.events {
+            self.waiting.pop_front()
+        } else {
+            None
+        }
     }
 
     /// The event whose outcome this is, now with it.
     pub fn outcome(&mut self, key: OutcomeKey, status: Status) -> Option<Held> {
-        let at = self.waiting.iter().position(|held| held.outcome == Some(key))?;
+        let at = self
+            .waiting
+            .iter()
+            .position(|held| held.outcome == Some(key))?;
         let mut held = self.waiting.remove(at)?;
         held.outcome = None;
         set_status(Arc::make_mut(&mut held.event), status);
@@ -100,7 +114,11 @@ impl Hold {
             finding.event = event.clone();
             let completed = crate::response::operation_completed(event);
             for decision in &mut finding.decisions {
-                if let Outcome::Acted { operation_completed, .. } = &mut decision.outcome {
+                if let Outcome::Acted {
+                    operation_completed,
+                    ..
+                } = &mut decision.outcome
+                {
                     *operation_completed = completed;
                 }
             }
@@ -116,7 +134,11 @@ impl Hold {
             if held.killed == Some(key) {
                 held.killed = None;
                 let latency = boot_ns.saturating_sub(held.boot_ns);
-                for decision in held.findings.iter_mut().flat_map(|finding| &mut finding.decisions) {
+                for decision in held
+                    .findings
+                    .iter_mut()
+                    .flat_map(|finding| &mut finding.decisions)
+                {
                     if let Outcome::Acted { latency_ns, .. } = &mut decision.outcome {
                         *latency_ns = Datum::Known(latency);
                     }
@@ -183,3 +205,6 @@ fn set_status(event: &mut Event, status: Status) {
         Detail::Exec(_) | Detail::Dns(_) => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

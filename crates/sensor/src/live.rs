@@ -46,7 +46,12 @@ pub struct Live<S> {
 impl<S: Sink> Live<S> {
     /// Fills the process table from what already runs. Call it once, before [`Live::run`].
     pub fn prime(&mut self) -> Result<(), ProbeError> {
-        let Live { probes, pipeline, tap, .. } = self;
+        let Live {
+            probes,
+            pipeline,
+            tap,
+            ..
+        } = self;
         probes.running(&mut |bytes| take(bytes, pipeline, tap))
     }
 
@@ -55,7 +60,12 @@ impl<S: Sink> Live<S> {
         let mut next_housekeeping = 0;
         loop {
             let stop = self.control()?;
-            let Live { probes, pipeline, tap, .. } = &mut self;
+            let Live {
+                probes,
+                pipeline,
+                tap,
+                ..
+            } = &mut self;
             probes.poll(POLL, &mut |bytes| take(bytes, pipeline, tap))?;
             let now = boot_ns();
             self.pipeline.tick(now);
@@ -107,7 +117,9 @@ impl<S: Sink> Live<S> {
     }
 
     fn housekeeping(&mut self) -> Result<(), ProbeError> {
-        self.pipeline.assembler().set_epoch_offset(epoch_offset_ns());
+        self.pipeline
+            .assembler()
+            .set_epoch_offset(epoch_offset_ns());
         let drops = self.probes.drops()?;
         let lost_before = Stats::total(&self.pipeline.stats.lost);
         if drops.total() > lost_before {
@@ -118,7 +130,10 @@ impl<S: Sink> Live<S> {
             self.pipeline.sink().emit(Emitted::Notice(text));
         }
         let counts = |counts: &[picket_probe::Count]| {
-            counts.iter().map(|count| (count.name.to_owned(), count.count)).collect()
+            counts
+                .iter()
+                .map(|count| (count.name.to_owned(), count.count))
+                .collect()
         };
         self.pipeline.stats.lost = counts(&drops.0);
         self.pipeline.stats.read_errors = counts(&self.probes.errors()?.0);
@@ -130,7 +145,10 @@ impl<S: Sink> Live<S> {
 /// always watched, since process and name tables need them.
 pub fn needed(rules: &RuleSet) -> ClassSet {
     let file = ClassSet::from_iter(EventClass::FILE);
-    let always: ClassSet = EventClass::ALL.into_iter().filter(|class| !class.is_file()).collect();
+    let always: ClassSet = EventClass::ALL
+        .into_iter()
+        .filter(|class| !class.is_file())
+        .collect();
     always.union(rules.program.classes().intersection(file))
 }
 
@@ -149,7 +167,12 @@ pub fn urgent(rules: &RuleSet) -> ClassSet {
         .filter(|rule| {
             let info = &rule.info;
             blocking.iter().any(|policy| {
-                policy.trigger.selects(&info.id, info.severity, &info.tags, info.category.as_deref())
+                policy.trigger.selects(
+                    &info.id,
+                    info.severity,
+                    &info.tags,
+                    info.category.as_deref(),
+                )
             })
         })
         .flat_map(|rule| rule.classes.iter().copied())

@@ -50,34 +50,53 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Source>, LoadError> {
     let mut sources = Vec::new();
     for path in paths {
         for file in files(path)? {
-            let bytes = std::fs::read(&file)
-                .map_err(|source| LoadError::Read { path: file.clone(), source })?;
-            sources.push(Source { name: file.display().to_string(), bytes });
+            let bytes = std::fs::read(&file).map_err(|source| LoadError::Read {
+                path: file.clone(),
+                source,
+            })?;
+            sources.push(Source {
+                name: file.display().to_string(),
+                bytes,
+            });
         }
     }
     Ok(sources)
 }
 
 fn files(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
-    let unreadable = |source| LoadError::Read { path: path.to_owned(), source };
+    let unreadable = |source| LoadError::Read {
+        path: path.to_owned(),
+        source,
+    };
     if !std::fs::metadata(path).map_err(unreadable)?.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
     let mut found = Vec::new();
-    for entry in walkdir::WalkDir::new(path).follow_links(true).sort_by_file_name() {
+    for entry in walkdir::WalkDir::new(path)
+        .follow_links(true)
+        .sort_by_file_name()
+    {
         let entry = entry.map_err(|error| LoadError::Read {
             path: error.path().unwrap_or(path).to_owned(),
             source: error.into(),
         })?;
-        let is_rules = entry.path().extension().is_some_and(|ext| ext == "yaml" || ext == "yml");
+        let is_rules = entry
+            .path()
+            .extension()
+            .is_some_and(|ext| ext == "yaml" || ext == "yml");
         // Editors' and Kubernetes' hidden files are not rules.
-        let hidden = entry.file_name().to_str().is_some_and(|name| name.starts_with('.'));
+        let hidden = entry
+            .file_name()
+            .to_str()
+            .is_some_and(|name| name.starts_with('.'));
         if is_rules && !hidden && entry.file_type().is_file() {
             found.push(entry.into_path());
         }
     }
     if found.is_empty() {
-        return Err(LoadError::Empty { path: path.to_owned() });
+        return Err(LoadError::Empty {
+            path: path.to_owned(),
+        });
     }
     Ok(found)
 }
@@ -88,10 +107,17 @@ pub fn arm(
     sources: Vec<Source>,
     projects: &[String],
 ) -> Result<(RuleSet, Vec<Diagnostic>, Vec<Source>), LoadError> {
-    let Checked { rules, policies, diagnostics, .. } =
-        picket_lang::check(&sources, &Limits::default());
+    let Checked {
+        rules,
+        policies,
+        diagnostics,
+        ..
+    } = picket_lang::check(&sources, &Limits::default());
     if diagnostics.iter().any(Diagnostic::is_error) {
-        return Err(LoadError::Invalid { diagnostics, sources });
+        return Err(LoadError::Invalid {
+            diagnostics,
+            sources,
+        });
     }
     let mut elsewhere = Vec::new();
     let mut holds_here = |id: &str, wanted: &[String]| {
@@ -109,6 +135,10 @@ pub fn arm(
         .into_iter()
         .filter(|policy| holds_here(&policy.id, &policy.projects))
         .collect();
-    let set = RuleSet { program: Program::compile(rules), policies, elsewhere };
+    let set = RuleSet {
+        program: Program::compile(rules),
+        policies,
+        elsewhere,
+    };
     Ok((set, diagnostics, sources))
 }

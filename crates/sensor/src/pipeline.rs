@@ -136,7 +136,9 @@ impl<S: Sink> Pipeline<S> {
 
     fn judge(&mut self, event: Event, outcome: Option<OutcomeKey>, in_scope: bool, boot_ns: u64) {
         self.stats.event(event.class);
-        self.rules.program.evaluate(&event, &mut self.scratch, &mut self.verdicts);
+        self.rules
+            .program
+            .evaluate(&event, &mut self.scratch, &mut self.verdicts);
         let undecided = !self.verdicts.undecided.is_empty();
         if self.verdicts.matched.is_empty() && !undecided && !self.wants_events {
             return;
@@ -155,7 +157,8 @@ impl<S: Sink> Pipeline<S> {
         };
         self.respond(&mut held);
         let waits = held.killed.is_some()
-            || (held.outcome.is_some() && (held.undecided || held.wanted || !held.findings.is_empty()));
+            || (held.outcome.is_some()
+                && (held.undecided || held.wanted || !held.findings.is_empty()));
         if waits {
             self.released.extend(self.hold.push(held));
         } else {
@@ -166,9 +169,13 @@ impl<S: Sink> Pipeline<S> {
 
     /// An outcome arrived: rules that could not decide without it are asked again.
     fn outcome(&mut self, key: OutcomeKey, status: Status) {
-        let Some(mut held) = self.hold.outcome(key, status) else { return };
+        let Some(mut held) = self.hold.outcome(key, status) else {
+            return;
+        };
         if held.undecided {
-            self.rules.program.evaluate(&held.event, &mut self.scratch, &mut self.verdicts);
+            self.rules
+                .program
+                .evaluate(&held.event, &mut self.scratch, &mut self.verdicts);
             held.undecided = false;
             self.respond(&mut held);
         }
@@ -209,7 +216,11 @@ impl<S: Sink> Pipeline<S> {
             Stats::rule(&mut self.stats.matches, &rule.id);
             let decisions = self.responder.decisions_for(&rule, &responses);
             held.found.push(rule.clone());
-            held.findings.push(Finding { rule, event: held.event.clone(), decisions });
+            held.findings.push(Finding {
+                rule,
+                event: held.event.clone(),
+                decisions,
+            });
         }
     }
 

@@ -98,15 +98,22 @@ impl<R: BufRead> Reader<R> {
     /// Begins to read.
     pub fn new(mut input: R) -> Result<Reader<R>, RecordingError> {
         let mut magic = [0; MAGIC.len()];
-        input.read_exact(&mut magic).map_err(|_| RecordingError::Magic)?;
+        input
+            .read_exact(&mut magic)
+            .map_err(|_| RecordingError::Magic)?;
         if magic != MAGIC {
             return Err(RecordingError::Magic);
         }
         let mut line = Vec::new();
         (&mut input).take(MAX_HEADER).read_until(b'\n', &mut line)?;
-        let header =
-            serde_json::from_slice(&line).map_err(|error| RecordingError::Header(error.to_string()))?;
-        Ok(Reader { input, header, record: Vec::new(), records: 0 })
+        let header = serde_json::from_slice(&line)
+            .map_err(|error| RecordingError::Header(error.to_string()))?;
+        Ok(Reader {
+            input,
+            header,
+            record: Vec::new(),
+            records: 0,
+        })
     }
 
     /// What came first.
@@ -119,7 +126,9 @@ impl<R: BufRead> Reader<R> {
         if self.input.fill_buf()?.is_empty() {
             return Ok(None);
         }
-        let damaged = RecordingError::Damaged { records: self.records };
+        let damaged = RecordingError::Damaged {
+            records: self.records,
+        };
         let mut len = [0; 4];
         if self.input.read_exact(&mut len).is_err() {
             return Err(damaged);
@@ -176,8 +185,14 @@ mod tests {
         let bytes = recording();
         let mut reader = Reader::new(&bytes[..bytes.len() - 1]).unwrap();
         assert!(reader.next_record().is_ok() && reader.next_record().is_ok());
-        assert!(matches!(reader.next_record(), Err(RecordingError::Damaged { records: 2 })));
-        assert!(matches!(Reader::new(&b"{}"[..]), Err(RecordingError::Magic)));
+        assert!(matches!(
+            reader.next_record(),
+            Err(RecordingError::Damaged { records: 2 })
+        ));
+        assert!(matches!(
+            Reader::new(&b"{}"[..]),
+            Err(RecordingError::Magic)
+        ));
         for cut in 0..bytes.len() {
             if let Ok(mut reader) = Reader::new(&bytes[..cut]) {
                 while let Ok(Some(_)) = reader.next_record() {}

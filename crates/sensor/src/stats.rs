@@ -70,7 +70,11 @@ impl std::fmt::Display for Stats {
             self.bad_records, self.lost_findings, self.evicted_processes
         )?;
         if !self.read_errors.is_empty() {
-            write!(f, "\nkernel reads that failed: {}", Stats::total(&self.read_errors))?;
+            write!(
+                f,
+                "\nkernel reads that failed: {}",
+                Stats::total(&self.read_errors)
+            )?;
             list(f, &self.read_errors)?;
         }
         Ok(())
@@ -85,5 +89,9 @@ fn list<K: AsRef<str>>(
         let before = if index == 0 { " (" } else { ", " };
         write!(f, "{before}{} {count}", name.as_ref())?;
     }
-    if map.is_empty() { Ok(()) } else { f.write_str(")") }
+    if map.is_empty() {
+        Ok(())
+    } else {
+        f.write_str(")")
+    }
 }

@@ -25,7 +25,10 @@ impl RuleWatch {
             };
             watcher.watch(watched, mode)?;
         }
-        Ok(RuleWatch { _watcher: watcher, changes })
+        Ok(RuleWatch {
+            _watcher: watcher,
+            changes,
+        })
     }
 
     /// One message per burst of changes; read it when the burst is over.

@@ -39,7 +39,10 @@ impl Containers {
     /// In a replay, where the runtimes' files of this host would say nothing
     /// of the recorded one.
     pub fn replayed(host_mount_namespace: Option<u32>) -> Containers {
-        Containers { root: None, ..Containers::live(host_mount_namespace) }
+        Containers {
+            root: None,
+            ..Containers::live(host_mount_namespace)
+        }
     }
 
     /// The container of a task in that cgroup.
@@ -112,7 +115,9 @@ mod tests {
         for cgroup in [
             format!("/docker/{id}"),
             format!("/system.slice/docker-{id}.scope"),
-            format!("/kubepods.slice/kubepods-burstable.slice/kubepods-pod1.slice/cri-containerd-{id}.scope"),
+            format!(
+                "/kubepods.slice/kubepods-burstable.slice/kubepods-pod1.slice/cri-containerd-{id}.scope"
+            ),
             format!("/system.slice/containerd.service/kubepods-pod1.slice:cri-containerd:{id}"),
             format!("/machine.slice/libpod-{id}.scope/container"),
         ] {
@@ -125,11 +130,17 @@ mod tests {
     #[test]
     fn a_bare_runc_container_is_told_by_its_mount_namespace() {
         let mut containers = Containers::replayed(Some(7));
-        let task = |mount_namespace| Task { mount_namespace, ..Task::default() };
+        let task = |mount_namespace| Task {
+            mount_namespace,
+            ..Task::default()
+        };
         let uid = |container: Option<Arc<Container>>| container.map(|c| c.uid.clone());
         let cgroup: Box<str> = "/my-box".into();
         let service: Box<str> = "/system.slice/redis.service".into();
-        assert_eq!(uid(containers.of(Some(&cgroup), &task(8))), Some(Datum::Known("my-box".into())));
+        assert_eq!(
+            uid(containers.of(Some(&cgroup), &task(8))),
+            Some(Datum::Known("my-box".into()))
+        );
         assert_eq!(uid(containers.of(Some(&cgroup), &task(7))), None);
         assert_eq!(uid(containers.of(Some(&service), &task(8))), None);
         assert_eq!(uid(containers.of(None, &task(8))), None);

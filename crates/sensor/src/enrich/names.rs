@@ -18,7 +18,11 @@ pub struct Names {
 impl Names {
     /// Keeps at most `capacity` addresses, the latest learned.
     pub fn new(capacity: usize) -> Names {
-        Names { by_address: HashMap::new(), order: VecDeque::new(), capacity }
+        Names {
+            by_address: HashMap::new(),
+            order: VecDeque::new(),
+            capacity,
+        }
     }
 
     /// Takes in one answer.
@@ -58,6 +62,9 @@ mod tests {
         names.learn("c.example", &[address(3)]);
         assert_eq!(names.name(address(1)), None);
         assert_eq!(names.name(address(3)).as_deref(), Some("c.example"));
-        assert_eq!(names.name("::ffff:192.0.2.3".parse().unwrap()).as_deref(), Some("c.example"));
+        assert_eq!(
+            names.name("::ffff:192.0.2.3".parse().unwrap()).as_deref(),
+            Some("c.example")
+        );
     }
 }

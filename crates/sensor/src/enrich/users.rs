@@ -22,21 +22,35 @@ pub struct Users {
 impl Users {
     /// From a file in the format of passwd(5).
     pub fn from_file(path: impl Into<PathBuf>) -> Users {
-        let mut users = Users { path: Some(path.into()), modified: None, names: HashMap::new() };
+        let mut users = Users {
+            path: Some(path.into()),
+            modified: None,
+            names: HashMap::new(),
+        };
         users.refresh();
         users
     }
 
     /// From pairs that came with a recording.
     pub fn from_pairs(pairs: impl IntoIterator<Item = (u32, String)>) -> Users {
-        let names = pairs.into_iter().map(|(uid, name)| (uid, name.into())).collect();
-        Users { path: None, modified: None, names }
+        let names = pairs
+            .into_iter()
+            .map(|(uid, name)| (uid, name.into()))
+            .collect();
+        Users {
+            path: None,
+            modified: None,
+            names,
+        }
     }
 
     /// Every known pair, by uid.
     pub fn pairs(&self) -> Vec<(u32, String)> {
-        let mut pairs: Vec<_> =
-            self.names.iter().map(|(uid, name)| (*uid, name.to_string())).collect();
+        let mut pairs: Vec<_> = self
+            .names
+            .iter()
+            .map(|(uid, name)| (*uid, name.to_string()))
+            .collect();
         pairs.sort();
         pairs
     }
@@ -55,12 +69,16 @@ impl Users {
     /// Reads the file again if it has changed; tells whether it has.
     fn refresh(&mut self) -> bool {
         let Some(path) = &self.path else { return false };
-        let Ok(metadata) = std::fs::metadata(path) else { return false };
+        let Ok(metadata) = std::fs::metadata(path) else {
+            return false;
+        };
         let modified = metadata.modified().ok();
         if (modified.is_some() && modified == self.modified) || metadata.len() > MAX_FILE {
             return false;
         }
-        let Ok(bytes) = std::fs::read(path) else { return false };
+        let Ok(bytes) = std::fs::read(path) else {
+            return false;
+        };
         self.modified = modified;
         self.names.clear();
         for line in String::from_utf8_lossy(&bytes).lines() {
@@ -82,8 +100,11 @@ mod tests {
     #[test]
     fn reads_names_and_survives_odd_lines() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "root:x:0:0::/root:/bin/sh\ntoor:x:0:0\nbroken\n:::\nwww:x:33:33\n")
-            .unwrap();
+        std::fs::write(
+            file.path(),
+            "root:x:0:0::/root:/bin/sh\ntoor:x:0:0\nbroken\n:::\nwww:x:33:33\n",
+        )
+        .unwrap();
         let mut users = Users::from_file(file.path());
         assert_eq!(users.name(0), Datum::Known("root".into()));
         assert_eq!(users.name(33), Datum::Known("www".into()));

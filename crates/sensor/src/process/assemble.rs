@@ -60,7 +60,14 @@ impl Assembler {
         run: u64,
         epoch_offset_ns: i64,
     ) -> Assembler {
-        Assembler { table: ProcessTable::new(limits), enrichment, host, run, number: 0, epoch_offset_ns }
+        Assembler {
+            table: ProcessTable::new(limits),
+            enrichment,
+            host,
+            run,
+            number: 0,
+            epoch_offset_ns,
+        }
     }
 
     /// The process table.
@@ -75,7 +82,11 @@ impl Assembler {
 
     /// Takes one record in.
     pub fn take(&mut self, record: Record) -> Assembled {
-        let Record { boot_ns, task, body } = record;
+        let Record {
+            boot_ns,
+            task,
+            body,
+        } = record;
         match body {
             Body::Fork { child } => {
                 let creator = self.acting(&task);
@@ -106,9 +117,19 @@ impl Assembler {
                     dst: Endpoint::default(),
                     status: Datum::Known(Status(0)),
                 };
-                self.event(&task, boot_ns, EventClass::NetworkListen, Detail::Network(network))
+                self.event(
+                    &task,
+                    boot_ns,
+                    EventClass::NetworkListen,
+                    Detail::Network(network),
+                )
             }
-            Body::DnsQuery { protocol, resolver, name, qtype } => {
+            Body::DnsQuery {
+                protocol,
+                resolver,
+                name,
+                qtype,
+            } => {
                 let dns = Dns {
                     hostname: name,
                     query_type: qtype.map(dns::type_name),
@@ -125,13 +146,22 @@ impl Assembler {
         let before = self.acting(task);
         let container = self.enrichment.containers.of(exec.cgroup.value(), task);
         let image = Arc::new(self.image(task, exec, boot_ns));
-        let process =
-            self.table.exec(task.key, image, container.clone(), before.process.parent.clone());
+        let process = self.table.exec(
+            task.key,
+            image,
+            container.clone(),
+            before.process.parent.clone(),
+        );
         let parent_process = match (&process.parent, task.parent) {
             (_, ProcessKey { pid: 0, .. }) => Datum::Absent,
             (Parent::Known(parent), key) if parent.key == key => {
                 // Its image now, which need not be the one it forked with.
-                Datum::Known(self.table.find(key).map_or(parent, |entry| &entry.process).clone())
+                Datum::Known(
+                    self.table
+                        .find(key)
+                        .map_or(parent, |entry| &entry.process)
+                        .clone(),
+                )
             }
             (_, key) => match self.table.find(key) {
                 Some(entry) => Datum::Known(entry.process.clone()),
@@ -146,9 +176,15 @@ impl Assembler {
             host: self.host.clone(),
             actor,
             container,
-            detail: Detail::Exec(Exec { process, parent_process }),
+            detail: Detail::Exec(Exec {
+                process,
+                parent_process,
+            }),
         };
-        Assembled::Event { event, outcome: None }
+        Assembled::Event {
+            event,
+            outcome: None,
+        }
     }
 
     fn connect(&mut self, task: &Task, connect: &record::Connect, boot_ns: u64) -> Assembled {
@@ -160,14 +196,19 @@ impl Assembler {
             dst,
             status: connect.errno.map(Status),
         };
-        let pending = matches!(network.status, Datum::Unknown)
-            && matches!(connect.protocol, Protocol::Tcp);
-        let assembled =
-            self.event(task, boot_ns, EventClass::NetworkConnect, Detail::Network(network));
+        let pending =
+            matches!(network.status, Datum::Unknown) && matches!(connect.protocol, Protocol::Tcp);
+        let assembled = self.event(
+            task,
+            boot_ns,
+            EventClass::NetworkConnect,
+            Detail::Network(network),
+        );
         match assembled {
-            Assembled::Event { event, .. } if pending => {
-                Assembled::Event { event, outcome: Some(OutcomeKey(connect.cookie)) }
-            }
+            Assembled::Event { event, .. } if pending => Assembled::Event {
+                event,
+                outcome: Some(OutcomeKey(connect.cookie)),
+            },
             other => other,
         }
     }
@@ -211,7 +252,10 @@ impl Assembler {
             container: entry.container,
             detail,
         };
-        Assembled::Event { event, outcome: None }
+        Assembled::Event {
+            event,
+            outcome: None,
+        }
     }
 
     /// A process that ran before the sensor did. The iterator gives parents
@@ -230,7 +274,8 @@ impl Assembler {
         let container = self.enrichment.containers.of(exec.cgroup.value(), task);
         let mut image = self.image(task, exec, boot_ns);
         image.since_ns = self.time(task.key.start_ns);
-        self.table.exec(task.key, Arc::new(image), container, parent);
+        self.table
+            .exec(task.key, Arc::new(image), container, parent);
     }
 
     /// The acting process as the table knows it, or what its task says.
@@ -243,8 +288,11 @@ impl Assembler {
         let parent = self
             .table
             .find(task.parent)
-            .map_or(Parent::Unknown, |entry| Parent::Known(entry.process.clone()));
-        self.table.exec(task.key, stub.process.image.clone(), None, parent);
+            .map_or(Parent::Unknown, |entry| {
+                Parent::Known(entry.process.clone())
+            });
+        self.table
+            .exec(task.key, stub.process.image.clone(), None, parent);
         self.table.find(task.key).cloned().unwrap_or(stub)
     }
 
@@ -272,7 +320,10 @@ impl Assembler {
             Datum::Absent => Datum::Absent,
             _ => absolute(&exec.filename, &exec.working_directory),
         };
-        let cmd_line = exec.args.as_ref().map(|args| args.join(" ").into_boxed_str());
+        let cmd_line = exec
+            .args
+            .as_ref()
+            .map(|args| args.join(" ").into_boxed_str());
         Image {
             name,
             path: exec.path,
@@ -299,11 +350,16 @@ impl Assembler {
 
     fn uid(&mut self) -> EventUid {
         self.number += 1;
-        EventUid::Sequence { run: self.run, number: self.number }
+        EventUid::Sequence {
+            run: self.run,
+            number: self.number,
+        }
     }
 
     fn time(&self, boot_ns: u64) -> i64 {
-        i64::try_from(boot_ns).unwrap_or(i64::MAX).saturating_add(self.epoch_offset_ns)
+        i64::try_from(boot_ns)
+            .unwrap_or(i64::MAX)
+            .saturating_add(self.epoch_offset_ns)
     }
 }
 

@@ -3,5 +3,8 @@
 mod assemble;
 mod table;
 
-pub use assemble::{Assembler, Assembled, OutcomeKey};
+pub use assemble::{Assembled, Assembler, OutcomeKey};
 pub use table::{Limits, ProcessTable};
+
+#[cfg(test)]
+mod tests;

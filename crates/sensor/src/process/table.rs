@@ -153,7 +153,11 @@ impl ProcessTable {
             self.evict();
         }
         let process = Arc::new(process);
-        let entry = Entry { process: process.clone(), container, ended: false };
+        let entry = Entry {
+            process: process.clone(),
+            container,
+            ended: false,
+        };
         if self.entries.insert(key, entry).is_none() {
             self.arrivals.push_back(key);
         }
@@ -180,7 +184,9 @@ impl ProcessTable {
     /// growing without end: past the limit the nearest ancestors are copied and
     /// the rest is marked as unknown.
     fn bounded(&self, parent: Parent) -> Parent {
-        let Parent::Known(nearest) = &parent else { return parent };
+        let Parent::Known(nearest) = &parent else {
+            return parent;
+        };
         if nearest.depth < self.limits.depth {
             return parent;
         }
@@ -188,9 +194,15 @@ impl ProcessTable {
             .chain(nearest.ancestors())
             .take(self.limits.depth_after_cut as usize)
             .collect();
-        kept.into_iter().rev().fold(Parent::Unknown, |parent, process| {
-            Parent::Known(Arc::new(Process::new(process.key, process.image.clone(), parent)))
-        })
+        kept.into_iter()
+            .rev()
+            .fold(Parent::Unknown, |parent, process| {
+                Parent::Known(Arc::new(Process::new(
+                    process.key,
+                    process.image.clone(),
+                    parent,
+                )))
+            })
     }
 }
 
@@ -236,7 +248,10 @@ mod tests {
     }
 
     fn image(name: &str) -> Arc<Image> {
-        Arc::new(Image { name: Datum::Known(name.into()), ..Image::default() })
+        Arc::new(Image {
+            name: Datum::Known(name.into()),
+            ..Image::default()
+        })
     }
 
     fn table(limits: Limits) -> ProcessTable {
@@ -248,13 +263,23 @@ mod tests {
     fn names(process: &Process) -> Vec<String> {
         process
             .ancestors()
-            .map(|ancestor| ancestor.image.name.value().map(|name| name.to_string()).unwrap_or_default())
+            .map(|ancestor| {
+                ancestor
+                    .image
+                    .name
+                    .value()
+                    .map(|name| name.to_string())
+                    .unwrap_or_default()
+            })
             .collect()
     }
 
     #[test]
     fn a_child_keeps_its_creator_when_the_creator_ends_and_its_pid_is_used_again() {
-        let mut table = table(Limits { linger_ns: 0, ..Limits::default() });
+        let mut table = table(Limits {
+            linger_ns: 0,
+            ..Limits::default()
+        });
         let init = table.find(key(1, 1)).unwrap().clone();
         table.fork(key(10, 100), &init);
         table.exec(key(10, 100), image("nginx"), None, Parent::None);
@@ -271,7 +296,10 @@ mod tests {
 
     #[test]
     fn an_ended_process_lingers_for_late_records() {
-        let mut table = table(Limits { linger_ns: 50, ..Limits::default() });
+        let mut table = table(Limits {
+            linger_ns: 50,
+            ..Limits::default()
+        });
         let init = table.find(key(1, 1)).unwrap().clone();
         table.fork(key(10, 100), &init);
         table.exit(key(10, 100), 200);
@@ -282,7 +310,10 @@ mod tests {
 
     #[test]
     fn a_full_table_gives_up_ended_processes_first_and_counts_the_others() {
-        let mut table = table(Limits { processes: 3, ..Limits::default() });
+        let mut table = table(Limits {
+            processes: 3,
+            ..Limits::default()
+        });
         let init = table.find(key(1, 1)).unwrap().clone();
         table.fork(key(10, 1), &init);
         table.fork(key(11, 1), &init);
@@ -296,7 +327,12 @@ mod tests {
 
     #[test]
     fn an_endless_chain_of_generations_is_cut_and_says_so() {
-        let limits = Limits { depth: 20, depth_after_cut: 5, linger_ns: 0, ..Limits::default() };
+        let limits = Limits {
+            depth: 20,
+            depth_after_cut: 5,
+            linger_ns: 0,
+            ..Limits::default()
+        };
         let mut table = table(limits);
         for generation in 1..1_000_u32 {
             let parent = table.find(key(generation, 1)).unwrap().clone();

@@ -15,7 +15,11 @@ pub(super) struct BudgetState {
 
 impl BudgetState {
     pub(super) fn new(budget: Budget) -> BudgetState {
-        BudgetState { budget, used: VecDeque::new(), tripped: false }
+        BudgetState {
+            budget,
+            used: VecDeque::new(),
+            tripped: false,
+        }
     }
 
     /// Takes one action. Once a request finds the window full, the policy stays
@@ -26,7 +30,11 @@ impl BudgetState {
             return false;
         }
         let window = i64::try_from(self.budget.per.as_nanos()).unwrap_or(i64::MAX);
-        while self.used.front().is_some_and(|&first| time_ns.saturating_sub(first) >= window) {
+        while self
+            .used
+            .front()
+            .is_some_and(|&first| time_ns.saturating_sub(first) >= window)
+        {
             self.used.pop_front();
         }
         if self.used.len() >= self.budget.kills as usize {
@@ -52,7 +60,11 @@ mod tests {
 
     #[test]
     fn a_full_window_trips_for_good_and_a_slow_trickle_does_not() {
-        let budget = Budget { kills: 2, per: Duration::from_secs(60), on_exceed: OnExceed::Simulate };
+        let budget = Budget {
+            kills: 2,
+            per: Duration::from_secs(60),
+            on_exceed: OnExceed::Simulate,
+        };
         let mut trickle = BudgetState::new(budget);
         assert!((0..100).all(|minute| trickle.charge(minute * 31 * SECOND)));
         let mut burst = BudgetState::new(budget);
@@ -63,7 +75,11 @@ mod tests {
 
     #[test]
     fn no_kills_means_none() {
-        let budget = Budget { kills: 0, per: Duration::from_secs(1), on_exceed: OnExceed::Simulate };
+        let budget = Budget {
+            kills: 0,
+            per: Duration::from_secs(1),
+            on_exceed: OnExceed::Simulate,
+        };
         assert!(!BudgetState::new(budget).charge(0));
     }
 }

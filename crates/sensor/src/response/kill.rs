@@ -15,7 +15,9 @@ pub struct PidfdKiller {
 impl PidfdKiller {
     /// For this host.
     pub fn new() -> PidfdKiller {
-        PidfdKiller { ticks_per_second: rustix::param::clock_ticks_per_second() }
+        PidfdKiller {
+            ticks_per_second: rustix::param::clock_ticks_per_second(),
+        }
     }
 
     /// Whether the pid still belongs to the process that started then
@@ -51,7 +53,10 @@ impl Actuator for PidfdKiller {
         // before the open, the check sees that one's start time; if it passes
         // after, the pidfd still means the old one and the signal is refused.
         let fd = pidfd_open(pid, PidfdFlags::empty()).map_err(|errno| errno.raw_os_error())?;
-        if !self.is_same(key.pid, key.start_ns).map_err(|errno| errno.raw_os_error())? {
+        if !self
+            .is_same(key.pid, key.start_ns)
+            .map_err(|errno| errno.raw_os_error())?
+        {
             return Err(Errno::SRCH.raw_os_error());
         }
         pidfd_send_signal(&fd, Signal::KILL).map_err(|errno| errno.raw_os_error())
@@ -73,7 +78,15 @@ mod tests {
     fn start_ns(pid: u32) -> u64 {
         let killer = PidfdKiller::new();
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        let ticks: u64 = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(19).unwrap().parse().unwrap();
+        let ticks: u64 = stat
+            .rsplit_once(')')
+            .unwrap()
+            .1
+            .split_whitespace()
+            .nth(19)
+            .unwrap()
+            .parse()
+            .unwrap();
         ticks * (1_000_000_000 / killer.ticks_per_second) + 1
     }
 
@@ -87,7 +100,10 @@ mod tests {
             let target = Process::new(key, Arc::new(Image::default()), Parent::None);
             PidfdKiller::new().kill(Authorised { target: &target })
         };
-        assert_eq!(kill(start_ns - 1_000_000_000), Err(Errno::SRCH.raw_os_error()));
+        assert_eq!(
+            kill(start_ns - 1_000_000_000),
+            Err(Errno::SRCH.raw_os_error())
+        );
         assert!(child.try_wait().unwrap().is_none());
         assert_eq!(kill(start_ns), Ok(()));
         assert_eq!(child.wait().unwrap().signal(), Some(9));

@@ -81,7 +81,11 @@ impl Responder {
         protected: ProtectedSet,
         actuator: Option<Box<dyn Actuator + Send>>,
     ) -> Responder {
-        let mut responder = Responder { policies: Vec::new(), protected, actuator };
+        let mut responder = Responder {
+            policies: Vec::new(),
+            protected,
+            actuator,
+        };
         responder.arm(policies);
         responder
     }
@@ -95,7 +99,9 @@ impl Responder {
             .map(|policy| {
                 let kept = before
                     .iter()
-                    .find(|armed| armed.policy.id == policy.id && armed.policy.budget == policy.budget)
+                    .find(|armed| {
+                        armed.policy.id == policy.id && armed.policy.budget == policy.budget
+                    })
                     .and_then(|armed| armed.budget.clone());
                 Armed {
                     id: policy.id.as_str().into(),
@@ -108,7 +114,9 @@ impl Responder {
 
     /// The classes in which some policy blocks: their records are urgent.
     pub fn blocks(&self) -> bool {
-        self.policies.iter().any(|armed| matches!(armed.policy.action, Action::Block(_)))
+        self.policies
+            .iter()
+            .any(|armed| matches!(armed.policy.action, Action::Block(_)))
     }
 
     /// Decides for one event and the rules it matched, and acts. `in_scope`
@@ -165,7 +173,13 @@ impl Responder {
         } else {
             self.act(target, event, effects, responses)
         };
-        Some(Decision { policy: self.policies[at].id.clone(), effects, pid: target.key.pid, mechanism, outcome })
+        Some(Decision {
+            policy: self.policies[at].id.clone(),
+            effects,
+            pid: target.key.pid,
+            mechanism,
+            outcome,
+        })
     }
 
     fn act(
@@ -188,7 +202,9 @@ impl Responder {
         };
         if !effects.kill {
             // Denying takes a hook that decides in the kernel.
-            return Outcome::Failed { errno: rustix::io::Errno::OPNOTSUPP.raw_os_error() };
+            return Outcome::Failed {
+                errno: rustix::io::Errno::OPNOTSUPP.raw_os_error(),
+            };
         }
         match actuator.kill(Authorised { target }) {
             Ok(()) => {
@@ -204,12 +220,19 @@ impl Responder {
 }
 
 fn triggers(trigger: &picket_model::policy::Trigger, rule: &RuleInfo) -> bool {
-    trigger.selects(&rule.id, rule.severity, &rule.tags, rule.category.as_deref())
+    trigger.selects(
+        &rule.id,
+        rule.severity,
+        &rule.tags,
+        rule.category.as_deref(),
+    )
 }
 
 /// Takes one action from the policy's budget; false when there is none left.
 fn charge(armed: &mut Armed, time_ns: i64, responses: &mut Responses) -> bool {
-    let Some(budget) = &mut armed.budget else { return true };
+    let Some(budget) = &mut armed.budget else {
+        return true;
+    };
     let had_tripped = budget.tripped();
     let charged = budget.charge(time_ns);
     if !had_tripped && budget.tripped() {
@@ -237,7 +260,9 @@ pub(crate) fn operation_completed(event: &Event) -> Datum<bool> {
 
 impl std::fmt::Debug for Responder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Responder").field("policies", &self.policies).finish_non_exhaustive()
+        f.debug_struct("Responder")
+            .field("policies", &self.policies)
+            .finish_non_exhaustive()
     }
 }
 

@@ -81,7 +81,11 @@ impl ProtectedSet {
         host_mount_namespace: Option<u32>,
         added: Vec<Protected>,
     ) -> ProtectedSet {
-        ProtectedSet { sensor_pid, host_mount_namespace, added }
+        ProtectedSet {
+            sensor_pid,
+            host_mount_namespace,
+            added,
+        }
     }
 
     /// The entry that protects the process, if one does.
@@ -93,7 +97,10 @@ impl ProtectedSet {
         }
         let image = &process.image;
         if let Some(name) = image.name.known()
-            && self.added.iter().any(|entry| matches!(entry, Protected::Name(wanted) if wanted == name))
+            && self
+                .added
+                .iter()
+                .any(|entry| matches!(entry, Protected::Name(wanted) if wanted == name))
         {
             return Some((&**name).into());
         }
@@ -110,7 +117,10 @@ impl ProtectedSet {
             .is_some_and(|(folder, name)| FOLDERS.contains(&folder) && DAEMONS.contains(&name));
         daemon
             || path.starts_with(SYSTEMD)
-            || self.added.iter().any(|entry| matches!(entry, Protected::Path(wanted) if **wanted == *path))
+            || self
+                .added
+                .iter()
+                .any(|entry| matches!(entry, Protected::Path(wanted) if **wanted == *path))
     }
 
     /// A path counts in the host's own mount namespace only; in another one
@@ -134,7 +144,10 @@ impl ProtectedSet {
     /// runc and crun set a container up from inside it, running a copy of
     /// themselves from memory; they are told by their protected creator.
     fn runtime_in_container(&self, process: &Process) -> Option<Arc<str>> {
-        const COPIES: [&str; 2] = ["memfd:runc_cloned:/proc/self/exe", "memfd:crun_cloned:/proc/self/exe"];
+        const COPIES: [&str; 2] = [
+            "memfd:runc_cloned:/proc/self/exe",
+            "memfd:crun_cloned:/proc/self/exe",
+        ];
         let path = process.image.path.known()?;
         let creator = process.ancestors().next()?;
         let by_runtime = creator.image.path.known().is_some_and(|path| {
@@ -167,11 +180,19 @@ mod tests {
             file: Datum::Known(FileIdentity::default()),
             ..Image::default()
         };
-        Process::new(ProcessKey { pid, start_ns: 1 }, Arc::new(image), Parent::None)
+        Process::new(
+            ProcessKey { pid, start_ns: 1 },
+            Arc::new(image),
+            Parent::None,
+        )
     }
 
     fn set(added: &[&str]) -> ProtectedSet {
-        ProtectedSet::new(4_242, Some(HOST), added.iter().map(|text| Protected::parse(text)).collect())
+        ProtectedSet::new(
+            4_242,
+            Some(HOST),
+            added.iter().map(|text| Protected::parse(text)).collect(),
+        )
     }
 
     #[test]
@@ -179,25 +200,53 @@ mod tests {
         let set = set(&[]);
         assert!(set.check(&process(1, "/tmp/x", 7), true).is_some());
         assert!(set.check(&process(4_242, "/tmp/x", HOST), false).is_some());
-        for path in ["/usr/sbin/sshd", "/usr/bin/containerd", "/usr/lib/systemd/systemd-journald"] {
-            assert!(set.check(&process(9, path, HOST), false).is_some(), "{path}");
+        for path in [
+            "/usr/sbin/sshd",
+            "/usr/bin/containerd",
+            "/usr/lib/systemd/systemd-journald",
+        ] {
+            assert!(
+                set.check(&process(9, path, HOST), false).is_some(),
+                "{path}"
+            );
         }
-        for path in ["/tmp/sshd", "/usr/sbin/sshdx", "/usr/bin/bash", "/tmp/usr/lib/systemd/x"] {
-            assert!(set.check(&process(9, path, HOST), false).is_none(), "{path}");
+        for path in [
+            "/tmp/sshd",
+            "/usr/sbin/sshdx",
+            "/usr/bin/bash",
+            "/tmp/usr/lib/systemd/x",
+        ] {
+            assert!(
+                set.check(&process(9, path, HOST), false).is_none(),
+                "{path}"
+            );
         }
     }
 
     #[test]
     fn a_bind_mount_in_another_namespace_does_not_protect() {
-        assert!(set(&[]).check(&process(9, "/usr/sbin/sshd", HOST + 1), false).is_none());
+        assert!(
+            set(&[])
+                .check(&process(9, "/usr/sbin/sshd", HOST + 1), false)
+                .is_none()
+        );
     }
 
     #[test]
     fn people_add_paths_and_names() {
         let set = set(&["/opt/db/postgres", "backupd"]);
-        assert!(set.check(&process(9, "/opt/db/postgres", HOST), false).is_some());
-        assert!(set.check(&process(9, "/anywhere/backupd", HOST), false).is_some());
-        assert!(set.check(&process(9, "/tmp/postgres", HOST), false).is_none());
+        assert!(
+            set.check(&process(9, "/opt/db/postgres", HOST), false)
+                .is_some()
+        );
+        assert!(
+            set.check(&process(9, "/anywhere/backupd", HOST), false)
+                .is_some()
+        );
+        assert!(
+            set.check(&process(9, "/tmp/postgres", HOST), false)
+                .is_none()
+        );
     }
 
     #[test]

@@ -32,17 +32,29 @@ fn rule(id: &str, category: Option<&str>) -> Arc<RuleInfo> {
         author: None,
         false_positives: vec![],
         references: vec![],
-        outputs: Outputs { finding: true, issue: false },
+        outputs: Outputs {
+            finding: true,
+            issue: false,
+        },
         origin: Origin::default(),
     })
 }
 
 fn policy(id: &str, action: Action, trigger: Trigger) -> Policy {
-    Policy { id: id.into(), trigger, projects: vec![], action, budget: None }
+    Policy {
+        id: id.into(),
+        trigger,
+        projects: vec![],
+        action,
+        budget: None,
+    }
 }
 
 fn by_rule(id: &str) -> Trigger {
-    Trigger { rules: vec![id.into()], ..Trigger::default() }
+    Trigger {
+        rules: vec![id.into()],
+        ..Trigger::default()
+    }
 }
 
 fn exec(pid: u32) -> Event {
@@ -58,7 +70,10 @@ fn exec(pid: u32) -> Event {
         host: Arc::new(Host::default()),
         actor: Actor::default(),
         container: None,
-        detail: Detail::Exec(Exec { process: Arc::new(process), parent_process: Datum::Absent }),
+        detail: Detail::Exec(Exec {
+            process: Arc::new(process),
+            parent_process: Datum::Absent,
+        }),
     }
 }
 
@@ -66,7 +81,10 @@ fn responder(policies: &[Policy]) -> (Responder, Arc<Mutex<Vec<ProcessKey>>>) {
     let kills = Arc::new(Mutex::new(Vec::new()));
     let recorder = Recorder(kills.clone());
     let set = ProtectedSet::new(1_000, Some(1), vec![]);
-    (Responder::new(policies, set, Some(Box::new(recorder))), kills)
+    (
+        Responder::new(policies, set, Some(Box::new(recorder))),
+        kills,
+    )
 }
 
 const BLOCK: Action = Action::Block(Effects::BLOCK);
@@ -95,9 +113,14 @@ fn simulate_decides_what_block_does_and_kills_nothing() {
 
 #[test]
 fn two_policies_make_one_kill_and_two_decisions() {
-    let trigger = Trigger { categories: vec!["miner".into()], ..Trigger::default() };
-    let (mut responder, kills) =
-        responder(&[policy("a", BLOCK, by_rule("r")), policy("b", BLOCK, trigger)]);
+    let trigger = Trigger {
+        categories: vec!["miner".into()],
+        ..Trigger::default()
+    };
+    let (mut responder, kills) = responder(&[
+        policy("a", BLOCK, by_rule("r")),
+        policy("b", BLOCK, trigger),
+    ]);
     let rules = [rule("r", Some("miner")), rule("other", None)];
     let responses = responder.respond(&rules, &exec(50), true);
     assert_eq!(kills.lock().unwrap().len(), 1);
@@ -108,11 +131,19 @@ fn two_policies_make_one_kill_and_two_decisions() {
 #[test]
 fn a_tripped_budget_is_told_once_and_survives_a_reload() {
     let mut limited = policy("p", BLOCK, by_rule("r"));
-    limited.budget =
-        Some(Budget { kills: 1, per: Duration::from_secs(60), on_exceed: OnExceed::Simulate });
+    limited.budget = Some(Budget {
+        kills: 1,
+        per: Duration::from_secs(60),
+        on_exceed: OnExceed::Simulate,
+    });
     let (mut responder, kills) = responder(&[limited.clone()]);
     let rules = [rule("r", None)];
-    assert!(responder.respond(&rules, &exec(50), true).tripped.is_empty());
+    assert!(
+        responder
+            .respond(&rules, &exec(50), true)
+            .tripped
+            .is_empty()
+    );
     assert_eq!(responder.respond(&rules, &exec(51), true).tripped.len(), 1);
     responder.arm(&[limited]);
     let third = responder.respond(&rules, &exec(52), true);

@@ -124,8 +124,16 @@ mod tests {
     fn docker_names_image_and_privilege() {
         let root = tempfile::tempdir().unwrap();
         let folder = format!("var/lib/docker/containers/{UID}");
-        write(root.path(), &format!("{folder}/config.v2.json"), r#"{"Config":{"Image":"nginx:1.27"}}"#);
-        write(root.path(), &format!("{folder}/hostconfig.json"), r#"{"Privileged":true}"#);
+        write(
+            root.path(),
+            &format!("{folder}/config.v2.json"),
+            r#"{"Config":{"Image":"nginx:1.27"}}"#,
+        );
+        write(
+            root.path(),
+            &format!("{folder}/hostconfig.json"),
+            r#"{"Privileged":true}"#,
+        );
         let container = describe(root.path(), UID);
         assert_eq!(container.image_name, Datum::Known("nginx:1.27".into()));
         assert_eq!(container.privileged, Datum::Known(true));
@@ -150,8 +158,15 @@ mod tests {
     #[test]
     fn odd_files_and_names_leave_the_rest_unknown() {
         let root = tempfile::tempdir().unwrap();
-        write(root.path(), &format!("var/lib/docker/containers/{UID}/config.v2.json"), "\0nonsense");
+        write(
+            root.path(),
+            &format!("var/lib/docker/containers/{UID}/config.v2.json"),
+            "\0nonsense",
+        );
         assert_eq!(describe(root.path(), UID), super::super::bare(UID));
-        assert_eq!(describe(root.path(), "../../etc").image_name, Datum::Unknown);
+        assert_eq!(
+            describe(root.path(), "../../etc").image_name,
+            Datum::Unknown
+        );
     }
 }

@@ -1,0 +1,20 @@
+//! The commands that run the pipeline: live on the kernel, or on a recording.
+
+mod output;
+mod reload;
+mod setup;
+
+pub mod doctor;
+pub mod record;
+pub mod replay;
+pub mod sensor;
+pub mod up;
+
+/// How findings are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// OCSF Detection Findings, one JSON object a line.
+    Json,
+    /// For people, with the process tree.
+    Text,
+}

@@ -1,0 +1,75 @@
+//! Reload: the old set serves until the new one is whole.
+
+use super::setup::{RulePaths, summary};
+use crate::console;
+use crossbeam_channel::{Receiver, Sender, bounded, select};
+use picket_sensor::live::Control;
+use picket_sensor::watch::RuleWatch;
+use std::time::Duration;
+
+/// A save is several file operations: wait for this much silence.
+const QUIET: Duration = Duration::from_millis(200);
+
+/// What the signals ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    /// SIGHUP.
+    Reload,
+    /// SIGTERM, SIGINT, or the time is over.
+    Stop,
+}
+
+/// Serves reload requests until a stop. Blocks.
+pub fn serve(rules: &RulePaths, requests: &Receiver<Request>, control: &Sender<Control>) {
+    let watch = match RuleWatch::new(&rules.paths) {
+        Ok(watch) => Some(watch),
+        Err(error) => {
+            console::warning(&format!(
+                "cannot watch the rule files ({error}): send SIGHUP after a change"
+            ));
+            None
+        }
+    };
+    let never = crossbeam_channel::never();
+    let changes = watch.as_ref().map_or(&never, RuleWatch::changes);
+    loop {
+        select! {
+            recv(requests) -> request => match request {
+                Ok(Request::Reload) => reload(rules, control),
+                Ok(Request::Stop) | Err(_) => {
+                    let _ = control.send(Control::Stop);
+                    return;
+                }
+            },
+            recv(changes) -> _ => {
+                while changes.recv_timeout(QUIET).is_ok() {}
+                reload(rules, control);
+            }
+        }
+    }
+}
+
+fn reload(rules: &RulePaths, control: &Sender<Control>) {
+    let set = match rules.load() {
+        Ok(set) => set,
+        Err(error) => {
+            console::error(&format!("reload refused, the rules in force stay: {error:#}"));
+            return;
+        }
+    };
+    let told = summary(&set);
+    let (answer, answered) = bounded(1);
+    if control.send(Control::Replace(Box::new(set), answer)).is_err() {
+        return;
+    }
+    match answered.recv() {
+        Ok(Ok(unavailable)) => {
+            for missing in unavailable {
+                console::warning(&missing.to_string());
+            }
+            console::line(&format!("reloaded {told}"));
+        }
+        Ok(Err(error)) => console::error(&format!("reload refused by the kernel: {error}")),
+        Err(_) => {}
+    }
+}

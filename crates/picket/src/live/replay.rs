@@ -1,0 +1,148 @@
+//! `picket replay`: a recording through the whole pipeline again.
+
+use super::output::{self, Patient};
+use super::setup::{self, RulePaths};
+use super::Format;
+use crate::console;
+use anyhow::{Context, Result};
+use picket_sensor::loader::RuleSet;
+use picket_sensor::pipeline::Pipeline;
+use picket_sensor::recording::{Header, MAGIC, Reader};
+use picket_sensor::response::{ProtectedSet, Responder};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Arguments.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// A file made by `picket record`, raw or JSON lines; `-` is stdin
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Rule files and folders (the built-in rules if none is given)
+    #[arg(long = "rules", value_name = "PATH")]
+    pub rules: Vec<PathBuf>,
+    /// How findings are written to stdout
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    pub format: Format,
+    /// Write every event as OCSF JSON too
+    #[arg(long)]
+    pub events: bool,
+    /// A project the replayed sensor belongs to
+    #[arg(long = "project", value_name = "NAME")]
+    pub projects: Vec<String>,
+}
+
+/// Longest line of a JSON recording: an event with 4,096 bytes of arguments in
+/// each of many ancestors.
+const MAX_LINE: u64 = 4 << 20;
+
+/// Runs it.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let rules = RulePaths {
+        paths: args.rules.clone(),
+        builtin: args.rules.is_empty(),
+        projects: args.projects.clone(),
+    };
+    let set = rules.load()?;
+    let mut input = open(&args.file)?;
+    let is_raw = input.fill_buf().context("cannot read the recording")?.starts_with(MAGIC);
+    let colour = console::colour_on_stdout();
+    let (queue, writer) = output::start(Box::new(std::io::stdout()), args.format, colour)?;
+    let replay = Replay { set, sink: Patient(queue), events: args.events };
+    let whole = if is_raw { replay.raw(input) } else { replay.json(input) };
+    writer.join().map_err(|_| anyhow::anyhow!("the output thread panicked"))??;
+    Ok(if whole? { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+struct Replay {
+    set: RuleSet,
+    sink: Patient,
+    events: bool,
+}
+
+impl Replay {
+    fn pipeline(self, host: &Header) -> Pipeline<Patient> {
+        // No pid of this host means anything in a recording.
+        let protected = ProtectedSet::new(0, host.mount_namespace, Vec::new());
+        let responder = Responder::new(&self.set.policies, protected, None);
+        let assembler = setup::replayed_assembler(host);
+        Pipeline::new(assembler, self.set, responder, self.sink, self.events)
+    }
+
+    /// The kernel's records; true if the file was whole.
+    fn raw(self, input: Box<dyn BufRead>) -> Result<bool> {
+        let mut reader = Reader::new(input)?;
+        let host = reader.header().clone();
+        let mut pipeline = self.pipeline(&host);
+        let mut damage = None;
+        loop {
+            match reader.next_record() {
+                Ok(Some(bytes)) => match picket_probe::decode(bytes) {
+                    Ok(record) => {
+                        pipeline.tick(record.boot_ns);
+                        pipeline.record(record);
+                    }
+                    Err(_) => pipeline.stats.bad_records += 1,
+                },
+                Ok(None) => break,
+                Err(error) => {
+                    damage = Some(error);
+                    break;
+                }
+            }
+        }
+        pipeline.finish();
+        let whole = damage.is_none() && pipeline.stats.bad_records == 0;
+        if let Some(error) = damage {
+            console::error(&error.to_string());
+        }
+        console::line(&pipeline.stats.to_string());
+        Ok(whole)
+    }
+
+    /// OCSF events, a line each; true if every line was one.
+    fn json(self, mut input: Box<dyn BufRead>) -> Result<bool> {
+        let host = Header {
+            version: String::new(),
+            hostname: String::new(),
+            run: 0,
+            epoch_offset_ns: 0,
+            mount_namespace: None,
+            users: Vec::new(),
+        };
+        let mut pipeline = self.pipeline(&host);
+        let mut line = Vec::new();
+        let mut number = 0_u64;
+        loop {
+            line.clear();
+            let read = std::io::Read::take(&mut input, MAX_LINE).read_until(b'\n', &mut line)?;
+            if read == 0 {
+                break;
+            }
+            number += 1;
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            match picket_model::ocsf::event_from_json(&line, number) {
+                Ok(event) => pipeline.event(event),
+                Err(error) => {
+                    pipeline.stats.bad_records += 1;
+                    console::error(&format!("line {number}: {error}"));
+                }
+            }
+        }
+        pipeline.finish();
+        console::line(&pipeline.stats.to_string());
+        Ok(pipeline.stats.bad_records == 0)
+    }
+}
+
+fn open(path: &std::path::Path) -> Result<Box<dyn BufRead>> {
+    if path.as_os_str() == "-" {
+        return Ok(Box::new(BufReader::new(std::io::stdin())));
+    }
+    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    Ok(Box::new(BufReader::with_capacity(1 << 20, file)))
+}

@@ -1,0 +1,192 @@
+//! `picket sensor`: watches this host.
+
+use super::output::{self, Queue};
+use super::reload::{self, Request};
+use super::setup::{self, RulePaths, summary};
+use super::Format;
+use crate::console;
+use anyhow::{Context, Result};
+use crossbeam_channel::{Receiver, bounded, unbounded};
+use picket_model::ClassSet;
+use picket_probe::{ProbeConfig, Probes};
+use picket_sensor::live::{self, Live, Tap};
+use picket_sensor::pipeline::Pipeline;
+use picket_sensor::response::{PidfdKiller, Protected, ProtectedSet, Responder};
+use picket_sensor::stats::Stats;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Arguments.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Rule files and folders; rules, lists, macros and policies may stand in any of them
+    #[arg(long = "rules", value_name = "PATH")]
+    pub rules: Vec<PathBuf>,
+    /// Add the built-in rules (the default when no --rules is given)
+    #[arg(long)]
+    pub builtin_rules: bool,
+    /// How findings are written to stdout
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    pub format: Format,
+    /// Act only on processes inside this cgroup2 folder; detect everywhere
+    #[arg(long, value_name = "CGROUP")]
+    pub enforce_in: Option<PathBuf>,
+    /// Also never act on this executable (an absolute path) or on any process of this name
+    #[arg(long, value_name = "PATH or NAME")]
+    pub protect: Vec<String>,
+    /// A project this sensor belongs to; rules and policies of other projects are not armed
+    #[arg(long = "project", value_name = "NAME")]
+    pub projects: Vec<String>,
+    /// Ring buffer between kernel and sensor, in MiB, a power of two
+    #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = ring_size)]
+    pub ring: u32,
+    /// The server to report to
+    #[arg(long, value_name = "URL", requires = "join")]
+    pub server: Option<String>,
+    /// The token to join it with
+    #[arg(long, value_name = "TOKEN", requires = "server")]
+    pub join: Option<String>,
+}
+
+fn ring_size(text: &str) -> Result<u32, String> {
+    match text.parse::<u32>() {
+        Ok(size) if size.is_power_of_two() && size <= 1_024 => Ok(size),
+        _ => Err("give a power of two from 1 to 1024".into()),
+    }
+}
+
+/// Runs it.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    if args.server.is_some() {
+        anyhow::bail!("--server: this version has no control plane yet; findings go to stdout");
+    }
+    let rules = RulePaths {
+        paths: args.rules.clone(),
+        builtin: args.builtin_rules || args.rules.is_empty(),
+        projects: args.projects.clone(),
+    };
+    let session = Session {
+        rules,
+        enforce_in: args.enforce_in.clone(),
+        protect: args.protect.iter().map(|text| Protected::parse(text)).collect(),
+        ring_mib: args.ring,
+        format: args.format,
+        wants_events: false,
+        always: ClassSet::EMPTY,
+        tap: None,
+        out: Box::new(std::io::stdout()),
+        duration: None,
+        when_ready: Box::new(|_| {}),
+    };
+    session.run()
+}
+
+/// One run on the live kernel.
+pub struct Session {
+    /// Where rules come from.
+    pub rules: RulePaths,
+    /// The enforcement scope.
+    pub enforce_in: Option<PathBuf>,
+    /// Additions to the protected set.
+    pub protect: Vec<Protected>,
+    /// Ring buffer size.
+    pub ring_mib: u32,
+    /// How findings are written.
+    pub format: Format,
+    /// Every event is written, not findings alone.
+    pub wants_events: bool,
+    /// Classes watched whatever the rules need.
+    pub always: ClassSet,
+    /// A recorder of raw records.
+    pub tap: Option<Tap>,
+    /// Where output goes.
+    pub out: Box<dyn Write + Send>,
+    /// Stop after that long.
+    pub duration: Option<Duration>,
+    /// Called with the line that says what is armed.
+    pub when_ready: Box<dyn FnOnce(&str)>,
+}
+
+impl Session {
+    /// Runs until a signal or the end of its time; prints the counters.
+    pub fn run(self) -> Result<ExitCode> {
+        let requests = requests(self.duration)?;
+        let rules = self.rules.clone();
+        let (host, set) = (setup::this_host()?, self.rules.load()?);
+        let told = summary(&set);
+        let colour = console::colour_on_stdout();
+        let (queue, writer) = output::start(self.out, self.format, colour)?;
+
+        let needed = live::needed(&set).union(self.always);
+        let probes = Probes::load(&ProbeConfig {
+            ring_bytes: self.ring_mib << 20,
+            classes: needed,
+            scope: self.enforce_in.clone(),
+            urgent: live::urgent(&set),
+            ..ProbeConfig::default()
+        })?;
+        for missing in probes.unavailable() {
+            console::warning(&missing.to_string());
+        }
+        let protected = ProtectedSet::new(std::process::id(), host.mount_namespace, self.protect);
+        let responder =
+            Responder::new(&set.policies, protected, Some(Box::new(PidfdKiller::new())));
+        if responder.blocks() && self.enforce_in.is_none() {
+            console::note("a policy blocks, on the whole host (--enforce-in CGROUP narrows it)");
+        }
+        let assembler = setup::live_assembler(&host);
+        let pipeline: Pipeline<Queue> =
+            Pipeline::new(assembler, set, responder, queue, self.wants_events);
+        let (control, controlled) = unbounded();
+        let mut live =
+            Live { probes, pipeline, control: controlled, tap: self.tap, always: self.always };
+        live.prime()?;
+        let events = std::thread::Builder::new()
+            .name("picket-events".into())
+            .spawn(move || live.run())
+            .context("cannot start the event thread")?;
+        (self.when_ready)(&told);
+        console::line(&format!("watching with {told}"));
+        console::line("ready");
+
+        reload::serve(&rules, &requests, &control);
+        let stats = join(events, "the event thread")??;
+        join(writer, "the output thread")??;
+        finish(&stats);
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn join<T>(thread: std::thread::JoinHandle<T>, what: &str) -> Result<T> {
+    thread.join().map_err(|_| anyhow::anyhow!("{what} panicked: please report this"))
+}
+
+fn finish(stats: &Stats) {
+    console::line(&stats.to_string());
+}
+
+/// Signals and the end of time, as requests.
+fn requests(duration: Option<Duration>) -> Result<Receiver<Request>> {
+    let (sender, requests) = bounded(16);
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("cannot handle signals")?;
+    if let Some(duration) = duration {
+        let sender = sender.clone();
+        std::thread::spawn(move || {
+            std::thread::sleep(duration);
+            let _ = sender.send(Request::Stop);
+        });
+    }
+    std::thread::Builder::new().name("picket-signals".into()).spawn(move || {
+        for signal in signals.forever() {
+            let request = if signal == SIGHUP { Request::Reload } else { Request::Stop };
+            if sender.send(request).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(requests)
+}

@@ -1,0 +1,109 @@
+//! What live and replayed pipelines are made of.
+
+use anyhow::{Context, Result};
+use picket_model::Datum;
+use picket_model::event::Host;
+use picket_sensor::enrich::{Containers, Enrichment, Names, Users};
+use picket_sensor::process::{Assembler, Limits};
+use picket_sensor::recording::Header;
+use picket_sensor::{live, loader};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Addresses whose names are remembered.
+const NAMES: usize = 16_384;
+
+/// This host, as a recording's header tells it.
+pub fn this_host() -> Result<Header> {
+    let mut run = [0; 8];
+    getrandom(&mut run)?;
+    Ok(Header {
+        version: env!("CARGO_PKG_VERSION").into(),
+        hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        run: u64::from_le_bytes(run),
+        epoch_offset_ns: live::epoch_offset_ns(),
+        mount_namespace: own_mount_namespace(),
+        users: Users::from_file("/etc/passwd").pairs(),
+    })
+}
+
+fn getrandom(bytes: &mut [u8]) -> Result<()> {
+    rustix::rand::getrandom(bytes, rustix::rand::GetRandomFlags::empty())
+        .context("cannot get random bytes for the run's id")?;
+    Ok(())
+}
+
+/// Inode number of the host's mount namespace: pid 1's where it can be read.
+fn own_mount_namespace() -> Option<u32> {
+    ["/proc/1/ns/mnt", "/proc/self/ns/mnt"]
+        .iter()
+        .find_map(|path| std::fs::metadata(path).ok())
+        .and_then(|namespace| u32::try_from(namespace.ino()).ok())
+}
+
+/// Puts trees around this host's records.
+pub fn live_assembler(host: &Header) -> Assembler {
+    let enrichment = Enrichment {
+        users: Users::from_file("/etc/passwd"),
+        containers: Containers::live(host.mount_namespace),
+        names: Names::new(NAMES),
+    };
+    assembler(host, enrichment)
+}
+
+/// Puts trees around recorded records; asks nothing of this host.
+pub fn replayed_assembler(host: &Header) -> Assembler {
+    let enrichment = Enrichment {
+        users: Users::from_pairs(host.users.iter().cloned()),
+        containers: Containers::replayed(host.mount_namespace),
+        names: Names::new(NAMES),
+    };
+    assembler(host, enrichment)
+}
+
+fn assembler(host: &Header, enrichment: Enrichment) -> Assembler {
+    let model = Host {
+        hostname: Datum::Known(host.hostname.as_str().into()),
+        labels: Datum::Absent,
+    };
+    Assembler::new(Limits::default(), enrichment, Arc::new(model), host.run, host.epoch_offset_ns)
+}
+
+/// Where the rules of a run come from.
+#[derive(Debug, Clone)]
+pub struct RulePaths {
+    /// Files and folders.
+    pub paths: Vec<PathBuf>,
+    /// The built-in pack as well.
+    pub builtin: bool,
+    /// The projects this sensor belongs to.
+    pub projects: Vec<String>,
+}
+
+impl RulePaths {
+    /// Reads, checks and compiles. Diagnostics are printed, errors or not.
+    pub fn load(&self) -> Result<loader::RuleSet> {
+        let mut sources = if self.builtin { crate::builtin::sources() } else { Vec::new() };
+        sources.extend(loader::read(&self.paths)?);
+        match loader::arm(sources, &self.projects) {
+            Ok((set, diagnostics, sources)) => {
+                crate::console::diagnostics(&diagnostics, &sources);
+                for name in &set.elsewhere {
+                    crate::console::note(&format!("not armed here, it is for other projects: {name}"));
+                }
+                Ok(set)
+            }
+            Err(loader::LoadError::Invalid { diagnostics, sources }) => {
+                crate::console::diagnostics(&diagnostics, &sources);
+                Err(loader::LoadError::Invalid { diagnostics, sources }.into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// One line on what is armed.
+pub fn summary(set: &loader::RuleSet) -> String {
+    format!("{} rules, {} policies", set.program.rules().len(), set.policies.len())
+}

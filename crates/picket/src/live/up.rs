@@ -1,0 +1,65 @@
+//! `picket up`: everything on this host.
+
+use super::Format;
+use super::sensor::Session;
+use super::setup::RulePaths;
+use crate::console;
+use anyhow::{Context, Result};
+use picket_model::ClassSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Arguments.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Where Picket keeps what it needs between runs; rules in DIR/rules are loaded too
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/picket")]
+    pub data: PathBuf,
+    /// Where the API and the console will listen (not in this version)
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
+    pub listen: SocketAddr,
+    /// More rule files and folders
+    #[arg(long = "rules", value_name = "PATH")]
+    pub rules: Vec<PathBuf>,
+    /// How findings are written to stdout
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// Runs it.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let own_rules = args.data.join("rules");
+    std::fs::create_dir_all(&own_rules)
+        .with_context(|| format!("cannot create {}: run as root, or give --data DIR", own_rules.display()))?;
+    let mut paths = args.rules.clone();
+    if has_rules(&own_rules) {
+        paths.push(own_rules.clone());
+    }
+    let session = Session {
+        rules: RulePaths { paths, builtin: true, projects: Vec::new() },
+        enforce_in: None,
+        protect: Vec::new(),
+        ring_mib: 16,
+        format: args.format,
+        wants_events: false,
+        always: ClassSet::EMPTY,
+        tap: None,
+        out: Box::new(std::io::stdout()),
+        duration: None,
+        when_ready: Box::new(move |told| {
+            console::line(&format!(
+                "picket is up on this host with {told}\n  findings appear below as they happen\n  \
+                 rules of your own: {} (then restart), or picket sensor --rules PATH\n  \
+                 what this kernel lets it do: picket doctor\n  \
+                 there is no API and no console in this version; stop with Ctrl-C",
+                own_rules.display()
+            ));
+        }),
+    };
+    session.run()
+}
+
+fn has_rules(folder: &std::path::Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
+}
