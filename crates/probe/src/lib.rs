@@ -11,12 +11,17 @@
 //! The programs observe only: every hook lets pass what it sees.
 
 pub mod capability;
+mod cgroup;
 mod config;
 mod counters;
 pub mod decode;
 mod error;
+mod hooks;
+mod log;
 mod probes;
+mod ring;
 pub mod synth;
+mod wire;
 
 pub use config::ProbeConfig;
 pub use counters::{Count, Drops, Errors};

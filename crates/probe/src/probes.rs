@@ -1,25 +1,76 @@
 //! The loaded programs.
 
-use crate::{Drops, Errors, ProbeConfig, ProbeError, Unavailable};
+use crate::hooks::{self, Extras, HOOKS, Hook, Site};
+use crate::ring::Ring;
+use crate::{Count, Drops, Errors, ProbeConfig, ProbeError, Unavailable, cgroup, decode, log, wire};
+use libbpf_rs::btf::Btf;
+use libbpf_rs::{Iter, Link, MapCore, MapFlags, Object, ObjectBuilder, OpenObject, ProgramInput};
 use picket_model::ClassSet;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// The compiled programs.
+pub(crate) static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/picket.bpf.o"));
+
+/// The reader is woken at most this often by records that are not urgent.
+const WAKE_INTERVAL: Duration = Duration::from_millis(2);
+/// After there was something to read, records may lie there without a wake for
+/// [`WAKE_INTERVAL`]; a look after this long finds them.
+const LINGER: Duration = Duration::from_millis(4);
 
 /// The loaded and attached programs; dropping it detaches them.
 #[derive(Debug)]
-pub struct Probes(());
+pub struct Probes {
+    // Links before the object: what is attached goes first.
+    links: BTreeMap<&'static str, Link>,
+    ring: Ring,
+    object: Object,
+    extras: Extras,
+    cgroup_root: Option<File>,
+    /// Programs that this kernel does not take, with the reason.
+    refused: BTreeMap<&'static str, String>,
+    unavailable: Vec<Unavailable>,
+    lingering: bool,
+}
 
 impl Probes {
     /// Opens, loads and attaches the programs, fork, exec and exit first.
     /// Mounts nothing; what is missing is named in the error.
     pub fn load(config: &ProbeConfig) -> Result<Probes, ProbeError> {
-        let _ = config;
-        Err(ProbeError::Missing { what: "the loader".into(), remedy: "it is being written".into() })
+        log::start();
+        let ring_bytes = ring_size(config.ring_bytes);
+        let (object, refused) = load_object(ring_bytes)?;
+        let ring = {
+            let events = map(&object, "events")?;
+            Ring::map(events.as_fd(), ring_bytes as usize).map_err(|error| read_error("the ring buffer", error.into()))?
+        };
+        let mut probes = Probes {
+            links: BTreeMap::new(),
+            ring,
+            object,
+            extras: Extras { connect_status: config.connect_status, dns_answers: config.dns_answers },
+            cgroup_root: cgroup::mount_point().and_then(|path| File::open(path).ok()),
+            refused,
+            unavailable: Vec::new(),
+            lingering: false,
+        };
+        probes.know_self()?;
+        probes.set(wire::SET_WAKE_INTERVAL_NS, nanoseconds(WAKE_INTERVAL))?;
+        probes.set(wire::SET_UDP_REPEAT_NS, nanoseconds(config.udp_repeat))?;
+        probes.set(wire::SET_CONNECT_STATUS, u64::from(config.connect_status))?;
+        probes.set_urgent(config.urgent)?;
+        probes.set_scope(config.scope.as_deref())?;
+        probes.set_classes(config.classes)?;
+        Ok(probes)
     }
 
-    /// What was asked for at load and is not seen on this kernel.
+    /// What the classes asked for last need and this kernel does not give.
     pub fn unavailable(&self) -> &[Unavailable] {
-        &[]
+        &self.unavailable
     }
 
     /// Hands a [`Running`](picket_model::record::Body::Running) record of every
@@ -27,45 +78,338 @@ impl Probes {
     /// before the first [`poll`](Probes::poll): what forks in between is in the
     /// ring buffer.
     pub fn running(&mut self, each: &mut dyn FnMut(&[u8])) -> Result<(), ProbeError> {
-        let _ = each;
+        const WHAT: &str = "the task iterator";
+        let program = program(&self.object, hooks::ITERATOR)
+            .ok_or_else(|| missing_program(hooks::ITERATOR, self.refused.get(hooks::ITERATOR)))?;
+        let link = program.attach().map_err(|source| ProbeError::Attach { program: hooks::ITERATOR.into(), source })?;
+        let mut tasks = Iter::new(&link).map_err(|source| ProbeError::Read { what: WHAT, source })?;
+        let mut bytes = Vec::new();
+        tasks.read_to_end(&mut bytes).map_err(|error| read_error(WHAT, error.into()))?;
+        let mut rest = bytes.as_slice();
+        while let Some(len) = decode::record_len(rest) {
+            match rest.split_at_checked(len) {
+                Some((record, after)) if len > 0 => {
+                    each(record);
+                    rest = after;
+                }
+                _ => break,
+            }
+        }
         Ok(())
     }
 
     /// Hands waiting records to `each`, in order; waits for the first at most
     /// `timeout`. Returns how many there were.
+    ///
+    /// Records that are not [urgent](Probes::set_urgent) arrive within a few
+    /// milliseconds, on a quiet host at once.
     pub fn poll(&mut self, timeout: Duration, each: &mut dyn FnMut(&[u8])) -> Result<usize, ProbeError> {
-        let _ = (timeout, each);
-        Ok(0)
+        let deadline = Instant::now() + timeout;
+        let mut each = |bytes: &[u8]| {
+            // Fixed reservations may be longer than their record.
+            let len = decode::record_len(bytes).unwrap_or(bytes.len()).min(bytes.len());
+            each(&bytes[..len]);
+        };
+        loop {
+            let count = self.ring.consume(&mut each);
+            if count > 0 {
+                self.lingering = true;
+                return Ok(count);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(0);
+            }
+            let wait = if self.lingering { left.min(LINGER) } else { left };
+            // A whole wait without a record: the next one will wake us.
+            self.lingering = self.lingering && wait < LINGER;
+            self.ring.wait(wait).map_err(|error| read_error("the ring buffer", error.into()))?;
+        }
     }
 
     /// Sees exactly these classes from now on (and fork, exec and exit always);
     /// classes that stay have no gap. Returns what is not seen in full.
     pub fn set_classes(&mut self, classes: ClassSet) -> Result<Vec<Unavailable>, ProbeError> {
-        let _ = classes;
-        Ok(Vec::new())
+        self.set(wire::SET_CLASSES, hooks::kind_bits(classes))?;
+        self.unavailable.clear();
+        for hook in HOOKS.iter().filter(|hook| hook.is_wanted(classes, self.extras)) {
+            if self.links.contains_key(hook.program) {
+                continue;
+            }
+            match self.attach(hook) {
+                Ok(Some(link)) => {
+                    self.links.insert(hook.program, link);
+                }
+                Ok(None) => {}
+                Err(error) if hook.when == hooks::When::Always => return Err(error),
+                Err(error) => {
+                    let lost = hook.classes().iter().filter(|class| classes.contains(**class));
+                    self.unavailable.extend(lost.map(|class| Unavailable {
+                        class: *class,
+                        program: hook.program,
+                        reason: reason(&error),
+                    }));
+                }
+            }
+        }
+        let extras = self.extras;
+        self.links.retain(|name, _| {
+            HOOKS.iter().any(|hook| hook.program == *name && hook.is_wanted(classes, extras))
+        });
+        Ok(self.unavailable.clone())
     }
 
     /// Makes the members of this cgroup2 directory, and of those below it,
     /// [`in_scope`](picket_model::record::Task::in_scope); `None`: every process.
     pub fn set_scope(&mut self, scope: Option<&Path>) -> Result<(), ProbeError> {
-        let _ = scope;
-        Ok(())
+        let place = match scope {
+            None => cgroup::Place { id: 0, level: 0 },
+            Some(path) => {
+                cgroup::place(path).map_err(|reason| ProbeError::Scope { path: path.into(), reason })?
+            }
+        };
+        // Into the slot that is not in use; then the programs change over at once.
+        let next = (self.setting(wire::SET_SCOPE)? & 1) ^ 1;
+        let (id, level) = if next == 0 {
+            (wire::SET_SCOPE_ID_0, wire::SET_SCOPE_LEVEL_0)
+        } else {
+            (wire::SET_SCOPE_ID_1, wire::SET_SCOPE_LEVEL_1)
+        };
+        self.set(id, place.id)?;
+        self.set(level, place.level)?;
+        self.set(wire::SET_SCOPE, next)
     }
 
     /// Records of these classes wake the reader at once; others may wait a few
     /// milliseconds in a batch.
     pub fn set_urgent(&mut self, classes: ClassSet) -> Result<(), ProbeError> {
-        let _ = classes;
-        Ok(())
+        self.set(wire::SET_URGENT, hooks::kind_bits(classes))
     }
 
     /// Records lost for want of room, since load.
     pub fn drops(&self) -> Result<Drops, ProbeError> {
-        Ok(Drops::default())
+        self.counts("drops", &wire::KIND_NAMES).map(Drops)
     }
 
     /// Kernel helpers that failed, since load.
     pub fn errors(&self) -> Result<Errors, ProbeError> {
-        Ok(Errors::default())
+        self.counts("errors", &wire::PLACE_NAMES).map(Errors)
+    }
+
+    fn attach(&self, hook: &Hook) -> Result<Option<Link>, ProbeError> {
+        let program = program(&self.object, hook.program)
+            .ok_or_else(|| missing_program(hook.program, self.refused.get(hook.program)))?;
+        if let Some(reason) = self.refused.get(hook.program) {
+            return Err(missing_program(hook.program, Some(reason)));
+        }
+        let attached = match hook.site {
+            Site::Trace(_) => program.attach(),
+            Site::Cgroup => {
+                let root = self.cgroup_root.as_ref().ok_or_else(|| ProbeError::Missing {
+                    what: "a cgroup2 mount".into(),
+                    remedy: "mount -t cgroup2 none /sys/fs/cgroup/unified (or wherever the host keeps it)".into(),
+                })?;
+                program.attach_cgroup(root.as_raw_fd())
+            }
+            Site::Syscall(name) => {
+                let tracefs = tracefs().ok_or_else(|| ProbeError::Missing {
+                    what: "tracefs".into(),
+                    remedy: "mount -t tracefs nodev /sys/kernel/tracing".into(),
+                })?;
+                if !Path::new(tracefs).join("events/syscalls").join(name).exists() {
+                    return Ok(None);
+                }
+                program.attach()
+            }
+        };
+        attached.map(Some).map_err(|source| ProbeError::Attach { program: hook.program.into(), source })
+    }
+
+    fn know_self(&self) -> Result<(), ProbeError> {
+        let program =
+            program(&self.object, hooks::KNOW_SELF).ok_or_else(|| missing_program(hooks::KNOW_SELF, None))?;
+        program
+            .test_run(ProgramInput::default())
+            .map(drop)
+            .map_err(|source| ProbeError::Attach { program: hooks::KNOW_SELF.into(), source })
+    }
+
+    fn set(&self, which: u32, value: u64) -> Result<(), ProbeError> {
+        map(&self.object, "settings")?
+            .update(&which.to_ne_bytes(), &value.to_ne_bytes(), MapFlags::ANY)
+            .map_err(|source| ProbeError::Read { what: "the settings", source })
+    }
+
+    fn setting(&self, which: u32) -> Result<u64, ProbeError> {
+        let value = map(&self.object, "settings")?
+            .lookup(&which.to_ne_bytes(), MapFlags::ANY)
+            .map_err(|source| ProbeError::Read { what: "the settings", source })?;
+        Ok(value.as_deref().map_or(0, number))
+    }
+
+    fn counts(&self, name: &'static str, names: &'static [&'static str]) -> Result<Vec<Count>, ProbeError> {
+        let map = map(&self.object, name)?;
+        let mut counts = Vec::new();
+        for (key, name) in (0u32..).zip(names) {
+            let values = map
+                .lookup_percpu(&key.to_ne_bytes(), MapFlags::ANY)
+                .map_err(|source| ProbeError::Read { what: "the counters", source })?;
+            let count = values.iter().flatten().map(|value| number(value)).sum();
+            if count > 0 {
+                counts.push(Count { name, count });
+            }
+        }
+        Ok(counts)
+    }
+}
+
+/// Loads the object; a program that this kernel does not take is left out,
+/// unless everything depends on it.
+fn load_object(ring_bytes: u32) -> Result<(Object, BTreeMap<&'static str, String>), ProbeError> {
+    let btf = Btf::from_vmlinux().map_err(|_| ProbeError::Missing {
+        what: "the kernel's type information (BTF)".into(),
+        remedy: "run a kernel built with CONFIG_DEBUG_INFO_BTF=y; /sys/kernel/btf/vmlinux must exist".into(),
+    })?;
+    let mut refused = BTreeMap::new();
+    for hook in HOOKS {
+        if let Site::Trace(name) = hook.site {
+            if !has_trace(&btf, name) {
+                refused.insert(hook.program, format!("this kernel has no tracepoint {name}"));
+            }
+        }
+    }
+    loop {
+        log::start();
+        let mut open = open_object(ring_bytes)?;
+        for mut program in open.progs_mut() {
+            if refused.contains_key(program.name().to_str().unwrap_or_default()) {
+                program.set_autoload(false);
+            }
+        }
+        let source = match open.load() {
+            Ok(object) => return Ok((object, refused)),
+            Err(source) => source,
+        };
+        let log = log::take();
+        if source.kind() == libbpf_rs::ErrorKind::PermissionDenied && !log.contains("BEGIN PROG LOAD LOG") {
+            return Err(ProbeError::Missing {
+                what: "the right to load eBPF programs".into(),
+                remedy: "run as root, or with CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_SYS_ADMIN".into(),
+            });
+        }
+        let optional = refused_program(&log).filter(|name| !refused.contains_key(name));
+        match optional {
+            Some(name) => refused.insert(name, format!("the kernel refused it: {}", last_words(&log))),
+            None => return Err(ProbeError::Load { source, log }),
+        };
+    }
+}
+
+/// The program that libbpf's log names as refused, if the rest can do without.
+fn refused_program(log: &str) -> Option<&'static str> {
+    let (_, after) = log.split_once("failed to load").and_then(|(before, _)| before.rsplit_once("prog '"))?;
+    let name = after.split('\'').next()?;
+    HOOKS
+        .iter()
+        .find(|hook| hook.program == name && hook.when != hooks::When::Always)
+        .map(|hook| hook.program)
+}
+
+/// The verifier's reason: the line before its statistics.
+fn last_words(log: &str) -> &str {
+    let lines: Vec<&str> = log.lines().collect();
+    let end = lines.iter().position(|line| line.starts_with("processed ") || line.starts_with("verification time"));
+    end.and_then(|end| lines[..end].last()).copied().unwrap_or("no reason given").trim()
+}
+
+fn open_object(ring_bytes: u32) -> Result<OpenObject, ProbeError> {
+    let failed = |source| ProbeError::Load { source, log: log::take() };
+    let mut builder = ObjectBuilder::default();
+    let mut open = builder.name("picket").and_then(|builder| builder.open_memory(OBJECT)).map_err(failed)?;
+    for mut map in open.maps_mut() {
+        if map.name() == "events" {
+            map.set_max_entries(ring_bytes).map_err(failed)?;
+        }
+    }
+    Ok(open)
+}
+
+/// Where tracefs is mounted, of the two places libbpf looks at.
+pub(crate) fn tracefs() -> Option<&'static str> {
+    ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
+        .into_iter()
+        .find(|path| Path::new(path).join("events/syscalls").exists())
+}
+
+/// True when the kernel has that tracepoint for BTF-typed programs.
+pub(crate) fn has_trace(btf: &Btf<'_>, name: &str) -> bool {
+    btf.type_by_name::<libbpf_rs::btf::types::Typedef<'_>>(&format!("btf_trace_{name}")).is_some()
+}
+
+fn map<'o>(object: &'o Object, name: &'static str) -> Result<libbpf_rs::Map<'o>, ProbeError> {
+    object.maps().find(|map| map.name() == name).ok_or_else(|| missing_program(name, None))
+}
+
+fn program<'o>(object: &'o Object, name: &str) -> Option<libbpf_rs::ProgramMut<'o>> {
+    object.progs_mut().find(|program| program.name() == name)
+}
+
+fn missing_program(name: &str, reason: Option<&String>) -> ProbeError {
+    ProbeError::Missing {
+        what: format!("the eBPF program {name}"),
+        remedy: reason.cloned().unwrap_or_else(|| "it is not in the object: rebuild picket".into()),
+    }
+}
+
+fn read_error(what: &'static str, source: libbpf_rs::Error) -> ProbeError {
+    ProbeError::Read { what, source }
+}
+
+/// The error in few words, for [`Unavailable`].
+fn reason(error: &ProbeError) -> String {
+    match error {
+        ProbeError::Attach { source, .. } => source.to_string(),
+        ProbeError::Missing { what, remedy } => format!("{what} is missing: {remedy}"),
+        other => other.to_string(),
+    }
+}
+
+/// A size the kernel takes for a ring: a power of two, a page at least.
+fn ring_size(bytes: u32) -> u32 {
+    // 64 KiB is a page on some arm64 kernels.
+    bytes.clamp(64 << 10, 1 << 30).next_power_of_two()
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    duration.as_nanos().try_into().unwrap_or(u64::MAX)
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    bytes.try_into().map_or(0, u64::from_ne_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ring_sizes_are_what_the_kernel_takes() {
+        assert_eq!(ring_size(0), 64 << 10);
+        assert_eq!(ring_size(3 << 20), 4 << 20);
+        assert_eq!(ring_size(16 << 20), 16 << 20);
+        assert_eq!(ring_size(u32::MAX), 1 << 30);
+    }
+
+    #[test]
+    fn a_refused_program_is_named_by_the_log() {
+        let log = "libbpf: prog 'dns_egress': BPF program load failed: EACCES\n\
+                   libbpf: prog 'dns_egress': -- BEGIN PROG LOAD LOG --\n\
+                   R1 type=scalar expected=fp\n\
+                   processed 12 insns (limit 1000000)\n\
+                   libbpf: prog 'dns_egress': failed to load: -13\n";
+        assert_eq!(refused_program(log), Some("dns_egress"));
+        assert_eq!(last_words(log), "R1 type=scalar expected=fp");
+        assert_eq!(refused_program(&log.replace("dns_egress", "process_exec")), None);
+        assert_eq!(refused_program(""), None);
     }
 }

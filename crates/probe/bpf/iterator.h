@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// What already runs when the sensor starts: one record a process, written to
+// the iterator's file.
+#pragma once
+
+#include "image.h"
+
+SEC("iter.s/task")
+int running(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct scratch *scratch;
+	struct picket_text *texts;
+	struct mm_struct *mm;
+	struct file *file = NULL;
+	char *end;
+	__u32 len;
+
+	if (!task || task->pid != task->tgid)
+		return 0;
+	scratch = scratch_take(SCRATCH_ITER);
+	if (!scratch)
+		return 0;
+	texts = scratch->exec.texts;
+	head_fill(&scratch->exec.head, PICKET_RUNNING, 0, task);
+	image_start(scratch, task);
+	mm = task->mm;
+	if (mm)
+		file = mm->exe_file;
+	if (file) {
+		image_identity(&scratch->exec, file->f_inode);
+		text_path(scratch, &texts[PICKET_EXEC_PATH], file->f_path.mnt, file->f_path.dentry);
+	} else {
+		// A kernel thread has no file; a dead leader has let go of it.
+		text_mark(&texts[PICKET_EXEC_PATH],
+			  task->flags & PF_KTHREAD ? PICKET_ABSENT : PICKET_UNKNOWN);
+	}
+	// These were bprm's, which is gone.
+	text_mark(&texts[PICKET_EXEC_FILENAME],
+		  task->flags & PF_KTHREAD ? PICKET_ABSENT : PICKET_UNKNOWN);
+	text_mark(&texts[PICKET_EXEC_INTERPRETER],
+		  task->flags & PF_KTHREAD ? PICKET_ABSENT : PICKET_UNKNOWN);
+	image_surroundings(scratch, task);
+
+	if (mm) {
+		len = args_len(mm, &texts[PICKET_EXEC_ARGS]);
+		end = tail_end(scratch);
+		if (len > PICKET_TEXT_MAX)
+			len = PICKET_TEXT_MAX;
+		args_done(scratch, &texts[PICKET_EXEC_ARGS], len,
+			  end ? bpf_copy_from_user_task(end, len, (void *)mm->arg_start, task, 0) :
+				-1);
+	} else {
+		text_mark(&texts[PICKET_EXEC_ARGS],
+			  task->flags & PF_KTHREAD ? PICKET_ABSENT : PICKET_UNKNOWN);
+	}
+
+	len = exec_size(scratch);
+	scratch->exec.head.size = len;
+	bpf_seq_write(ctx->meta->seq, &scratch->exec, len);
+	return 0;
+}
+
+// Run once by the loader: the sensor's own process id, as the kernel counts.
+SEC("syscall")
+int know_self(void *ctx)
+{
+	__u32 key = PICKET_SET_SELF;
+	__u64 self = bpf_get_current_pid_tgid() >> 32;
+
+	return bpf_map_update_elem(&settings, &key, &self, BPF_ANY);
+}

@@ -1,0 +1,123 @@
+//! Which program serves which event class, and how it is attached.
+
+use crate::wire;
+use picket_model::{ClassSet, EventClass};
+
+/// Where a program is attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Site {
+    /// A kernel tracepoint, by its BTF type.
+    Trace(&'static str),
+    /// The cgroup2 root: every process of the host.
+    Cgroup,
+    /// `syscalls:NAME`; where the kernel has no such system call, there is
+    /// nothing to see.
+    Syscall(&'static str),
+}
+
+/// When a program is attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// Always: the process tree needs it.
+    Always,
+    /// While one of these classes is asked for.
+    Any(&'static [EventClass]),
+    /// The same, if connect status was asked for too.
+    ConnectStatus(&'static [EventClass]),
+    /// The same, if DNS answers were asked for too.
+    DnsAnswers(&'static [EventClass]),
+}
+
+/// One program of the object.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hook {
+    /// The function's name in bpf/.
+    pub(crate) program: &'static str,
+    pub(crate) site: Site,
+    pub(crate) when: When,
+}
+
+/// What was asked for besides classes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extras {
+    pub(crate) connect_status: bool,
+    pub(crate) dns_answers: bool,
+}
+
+impl Hook {
+    pub(crate) fn is_wanted(&self, classes: ClassSet, extras: Extras) -> bool {
+        let any = |wanted: &[EventClass]| wanted.iter().any(|class| classes.contains(*class));
+        match self.when {
+            When::Always => true,
+            When::Any(wanted) => any(wanted),
+            When::ConnectStatus(wanted) => extras.connect_status && any(wanted),
+            When::DnsAnswers(wanted) => extras.dns_answers && any(wanted),
+        }
+    }
+
+    /// The classes that suffer when it cannot be attached.
+    pub(crate) fn classes(&self) -> &'static [EventClass] {
+        match self.when {
+            When::Always => &[EventClass::ProcessExec],
+            When::Any(classes) | When::ConnectStatus(classes) | When::DnsAnswers(classes) => classes,
+        }
+    }
+}
+
+const CONNECT: &[EventClass] = &[EventClass::NetworkConnect];
+const LISTEN: &[EventClass] = &[EventClass::NetworkListen];
+
+const fn hook(program: &'static str, site: Site, when: When) -> Hook {
+    Hook { program, site, when }
+}
+
+/// Every program, in the order of attachment.
+pub(crate) const HOOKS: &[Hook] = &[
+    hook("process_fork", Site::Trace("sched_process_fork"), When::Always),
+    hook("process_exec", Site::Trace("sched_process_exec"), When::Always),
+    hook("process_exit", Site::Trace("sched_process_exit"), When::Always),
+    // The outcome before the attempt, lest an early attempt never hear of it.
+    hook(
+        "tcp_state",
+        Site::Trace("inet_sock_set_state"),
+        When::Any(&[EventClass::NetworkConnect, EventClass::NetworkListen]),
+    ),
+    hook("connect_exit", Site::Syscall("sys_exit_connect"), When::ConnectStatus(CONNECT)),
+    hook("connect4", Site::Cgroup, When::Any(CONNECT)),
+    hook("connect6", Site::Cgroup, When::Any(CONNECT)),
+    hook("sendmsg4", Site::Cgroup, When::Any(CONNECT)),
+    hook("sendmsg6", Site::Cgroup, When::Any(CONNECT)),
+    hook("post_bind4", Site::Cgroup, When::Any(LISTEN)),
+    hook("post_bind6", Site::Cgroup, When::Any(LISTEN)),
+    hook("dns_egress", Site::Cgroup, When::Any(&[EventClass::DnsQuery])),
+    hook(
+        "dns_ingress",
+        Site::Cgroup,
+        When::DnsAnswers(&[EventClass::DnsQuery, EventClass::NetworkConnect]),
+    ),
+];
+
+/// Programs that are not attached: run or read by the loader itself.
+pub(crate) const ITERATOR: &str = "running";
+/// Tells the kernel side which process the sensor is.
+pub(crate) const KNOW_SELF: &str = "know_self";
+
+/// The kind of record an event class arrives in.
+pub(crate) const fn kind_of(class: EventClass) -> u32 {
+    match class {
+        EventClass::ProcessExec => wire::EXEC,
+        EventClass::NetworkConnect => wire::CONNECT,
+        EventClass::NetworkListen => wire::LISTEN,
+        EventClass::DnsQuery => wire::DNS_QUERY,
+        EventClass::FileOpen => wire::FILE_OPEN,
+        EventClass::FileCreate => wire::FILE_CREATE,
+        EventClass::FileRename => wire::FILE_RENAME,
+        EventClass::FileDelete => wire::FILE_DELETE,
+        EventClass::FileChmod => wire::FILE_CHMOD,
+    }
+}
+
+/// A bit per kind of record.
+pub(crate) fn kind_bits(classes: ClassSet) -> u64 {
+    classes.iter().fold(0, |bits, class| bits | 1 << kind_of(class))
+}

@@ -1,0 +1,309 @@
+//! The records' layout, as bpf/wire.h has it.
+//!
+//! A test compares every structure and enumerator with the BTF of the compiled
+//! object, so the two cannot drift.
+
+#[cfg(target_endian = "big")]
+compile_error!("records are little-endian and are read in place");
+
+use std::mem::size_of;
+
+/// A structure of integers without holes: any bytes are a value of it, and all
+/// of a value's bytes are set.
+///
+/// # Safety
+/// The implementor is `repr(C)`, has no padding, and any bit pattern is valid.
+pub(crate) unsafe trait Wire: Copy {
+    /// The structure's name in C.
+    #[cfg_attr(not(test), allow(dead_code))]
+    const NAME: &'static str;
+    /// Its fields' names in C and their offsets.
+    #[cfg_attr(not(test), allow(dead_code))]
+    const FIELDS: &'static [(&'static str, usize)];
+
+    /// The value at the beginning of `bytes`, if they are long enough.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() < size_of::<Self>() {
+            return None;
+        }
+        // SAFETY: the length was checked, alignment is not asked for, and any
+        // bit pattern is a value of `Self`.
+        Some(unsafe { bytes.as_ptr().cast::<Self>().read_unaligned() })
+    }
+
+    /// The value's bytes.
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: `self` is valid for its size, has no padding and so no
+        // byte that is not set; the slice borrows it.
+        unsafe { std::slice::from_raw_parts(std::ptr::from_ref(self).cast(), size_of::<Self>()) }
+    }
+}
+
+macro_rules! wire {
+    ($($(#[$doc:meta])* $name:ident = $c:literal { $($field:ident: $type:ty,)* })*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+            #[repr(C)]
+            pub(crate) struct $name {
+                $(pub(crate) $field: $type,)*
+            }
+
+            const _: () = assert!(size_of::<$name>() == 0 $(+ size_of::<$type>())*, "a hole");
+
+            // SAFETY: repr(C), no holes by the assertion above, and made of
+            // integers, arrays of them and other such structures.
+            unsafe impl Wire for $name {
+                const NAME: &'static str = $c;
+                const FIELDS: &'static [(&'static str, usize)] =
+                    &[$((stringify!($field), std::mem::offset_of!($name, $field)),)*];
+            }
+        )*
+
+        #[cfg(test)]
+        pub(crate) fn layouts() -> Vec<(&'static str, usize, &'static [(&'static str, usize)])> {
+            vec![$(($name::NAME, size_of::<$name>(), $name::FIELDS),)*]
+        }
+    };
+}
+
+wire! {
+    /// The acting process and thread.
+    Task = "picket_task" {
+        start_ns: u64,
+        parent_start_ns: u64,
+        cgroup_id: u64,
+        pid: u32,
+        tid: u32,
+        ppid: u32,
+        uid: u32,
+        gid: u32,
+        euid: u32,
+        auid: u32,
+        session: u32,
+        pid_namespace: u32,
+        mount_namespace: u32,
+        comm: [u8; 16],
+    }
+    /// The beginning of every record.
+    Head = "picket_record" {
+        version: u16,
+        kind: u8,
+        flags: u8,
+        size: u32,
+        boot_ns: u64,
+        task: Task,
+    }
+    Fork = "picket_fork" {
+        head: Head,
+        child_start_ns: u64,
+        child_pid: u32,
+        reserved: u32,
+    }
+    Exit = "picket_exit" {
+        head: Head,
+        code: i32,
+        reserved: u32,
+    }
+    /// One text of a record's tail.
+    Text = "picket_text" {
+        len: u16,
+        known: u8,
+        reserved: u8,
+    }
+    Exec = "picket_exec" {
+        head: Head,
+        inode: u64,
+        mtime_ns: u64,
+        capabilities: u64,
+        device: u32,
+        links: u32,
+        flags: u32,
+        texts: [Text; EXEC_TEXTS],
+    }
+    Address = "picket_address" {
+        ip: [u8; 16],
+        port: u16,
+        family: u16,
+    }
+    Connect = "picket_connect" {
+        head: Head,
+        cookie: u64,
+        remote: Address,
+        local: Address,
+        error: i32,
+        protocol: u16,
+        error_known: u8,
+        reserved: u8,
+    }
+    ConnectOutcome = "picket_connect_outcome" {
+        head: Head,
+        cookie: u64,
+        error: i32,
+        reserved: u32,
+    }
+    Listen = "picket_listen" {
+        head: Head,
+        local: Address,
+        protocol: u16,
+        reserved: u16,
+    }
+    Dns = "picket_dns" {
+        head: Head,
+        remote: Address,
+        protocol: u16,
+        reserved: u16,
+        message_len: u32,
+        payload_len: u32,
+    }
+    File = "picket_file" {
+        head: Head,
+        error: i32,
+        mode: u32,
+        error_known: u8,
+        open: u8,
+        reserved: u16,
+        more_reserved: u32,
+        texts: [Text; FILE_TEXTS],
+    }
+}
+
+macro_rules! constants {
+    ($($(#[$doc:meta])* $enum:literal { $($name:ident = $c:literal = $value:literal,)* })*) => {
+        $($(pub(crate) const $name: u32 = $value;)*)*
+
+        #[cfg(test)]
+        pub(crate) fn enumerators() -> Vec<(&'static str, Vec<(&'static str, u32)>)> {
+            vec![$(($enum, vec![$(($c, $value),)*]),)*]
+        }
+    };
+}
+
+constants! {
+    "picket_kind" {
+        FORK = "PICKET_FORK" = 1,
+        EXEC = "PICKET_EXEC" = 2,
+        RUNNING = "PICKET_RUNNING" = 3,
+        EXIT = "PICKET_EXIT" = 4,
+        CONNECT = "PICKET_CONNECT" = 5,
+        CONNECT_OUTCOME = "PICKET_CONNECT_OUTCOME" = 6,
+        LISTEN = "PICKET_LISTEN" = 7,
+        DNS_QUERY = "PICKET_DNS_QUERY" = 8,
+        DNS_ANSWER = "PICKET_DNS_ANSWER" = 9,
+        FILE_OPEN = "PICKET_FILE_OPEN" = 10,
+        FILE_CREATE = "PICKET_FILE_CREATE" = 11,
+        FILE_RENAME = "PICKET_FILE_RENAME" = 12,
+        FILE_DELETE = "PICKET_FILE_DELETE" = 13,
+        FILE_CHMOD = "PICKET_FILE_CHMOD" = 14,
+        KINDS = "PICKET_KINDS" = 15,
+    }
+    "picket_record_flag" {
+        IN_SCOPE = "PICKET_IN_SCOPE" = 1,
+    }
+    "picket_known" {
+        ABSENT = "PICKET_ABSENT" = 0,
+        UNKNOWN = "PICKET_UNKNOWN" = 1,
+        TRUNCATED = "PICKET_TRUNCATED" = 2,
+        KNOWN = "PICKET_KNOWN" = 3,
+    }
+    "picket_exec_text" {
+        EXEC_PATH = "PICKET_EXEC_PATH" = 0,
+        EXEC_FILENAME = "PICKET_EXEC_FILENAME" = 1,
+        EXEC_INTERPRETER = "PICKET_EXEC_INTERPRETER" = 2,
+        EXEC_CWD = "PICKET_EXEC_CWD" = 3,
+        EXEC_TTY = "PICKET_EXEC_TTY" = 4,
+        EXEC_CGROUP = "PICKET_EXEC_CGROUP" = 5,
+        EXEC_ARGS = "PICKET_EXEC_ARGS" = 6,
+        EXEC_TEXTS_U32 = "PICKET_EXEC_TEXTS" = 7,
+    }
+    "picket_exec_flag" {
+        EXEC_DELETED = "PICKET_EXEC_DELETED" = 1,
+        EXEC_UPPER_LAYER = "PICKET_EXEC_UPPER_LAYER" = 2,
+    }
+    "picket_file_text" {
+        FILE_DIR = "PICKET_FILE_DIR" = 0,
+        FILE_PATH = "PICKET_FILE_PATH" = 1,
+        FILE_FROM_DIR = "PICKET_FILE_FROM_DIR" = 2,
+        FILE_FROM = "PICKET_FILE_FROM" = 3,
+        FILE_TEXTS_U32 = "PICKET_FILE_TEXTS" = 4,
+    }
+    "picket_open_flag" {
+        OPEN_READ = "PICKET_OPEN_READ" = 1,
+        OPEN_WRITE = "PICKET_OPEN_WRITE" = 2,
+        OPEN_CREATE = "PICKET_OPEN_CREATE" = 4,
+    }
+    "picket_setting" {
+        SET_SELF = "PICKET_SET_SELF" = 0,
+        SET_URGENT = "PICKET_SET_URGENT" = 1,
+        SET_WAKE_INTERVAL_NS = "PICKET_SET_WAKE_INTERVAL_NS" = 2,
+        SET_UDP_REPEAT_NS = "PICKET_SET_UDP_REPEAT_NS" = 3,
+        SET_CONNECT_STATUS = "PICKET_SET_CONNECT_STATUS" = 4,
+        SET_CLASSES = "PICKET_SET_CLASSES" = 5,
+        SET_SCOPE = "PICKET_SET_SCOPE" = 6,
+        SET_SCOPE_ID_0 = "PICKET_SET_SCOPE_ID_0" = 7,
+        SET_SCOPE_LEVEL_0 = "PICKET_SET_SCOPE_LEVEL_0" = 8,
+        SET_SCOPE_ID_1 = "PICKET_SET_SCOPE_ID_1" = 9,
+        SET_SCOPE_LEVEL_1 = "PICKET_SET_SCOPE_LEVEL_1" = 10,
+        SETTINGS = "PICKET_SETTINGS" = 11,
+    }
+    "picket_place" {
+        AT_SCRATCH = "PICKET_AT_SCRATCH" = 0,
+        AT_ARGS = "PICKET_AT_ARGS" = 1,
+        AT_PATH = "PICKET_AT_PATH" = 2,
+        AT_CGROUP = "PICKET_AT_CGROUP" = 3,
+        AT_TEXT = "PICKET_AT_TEXT" = 4,
+        AT_USER_PATH = "PICKET_AT_USER_PATH" = 5,
+        AT_FD = "PICKET_AT_FD" = 6,
+        AT_STORAGE = "PICKET_AT_STORAGE" = 7,
+        AT_UDP_SEEN = "PICKET_AT_UDP_SEEN" = 8,
+        AT_PENDING = "PICKET_AT_PENDING" = 9,
+        AT_PACKET = "PICKET_AT_PACKET" = 10,
+        AT_DNS_PIPELINE = "PICKET_AT_DNS_PIPELINE" = 11,
+        AT_DNS_SPLIT = "PICKET_AT_DNS_SPLIT" = 12,
+        PLACES = "PICKET_PLACES" = 13,
+    }
+}
+
+/// Texts of an exec record.
+pub(crate) const EXEC_TEXTS: usize = EXEC_TEXTS_U32 as usize;
+/// Texts of a file record.
+pub(crate) const FILE_TEXTS: usize = FILE_TEXTS_U32 as usize;
+
+/// `PICKET_WIRE_VERSION`.
+pub(crate) const VERSION: u16 = 1;
+
+/// The kinds' names, for counters and errors; by `enum picket_kind`.
+pub(crate) const KIND_NAMES: [&str; KINDS as usize] = [
+    "unknown",
+    "process.fork",
+    "process.exec",
+    "process already running",
+    "process.exit",
+    "network.connect",
+    "network.connect outcome",
+    "network.listen",
+    "dns.query",
+    "dns answer",
+    "file.open",
+    "file.create",
+    "file.rename",
+    "file.delete",
+    "file.chmod",
+];
+
+/// The places' names, by `enum picket_place`.
+pub(crate) const PLACE_NAMES: [&str; PLACES as usize] = [
+    "no scratch area",
+    "arguments not readable",
+    "path not resolved",
+    "cgroup path not resolved",
+    "kernel text not readable",
+    "path argument not readable",
+    "descriptor not resolved",
+    "socket storage refused",
+    "UDP destination not remembered",
+    "connect not remembered",
+    "packet not readable",
+    "too many DNS questions in one segment",
+    "DNS answer split over segments",
+];

@@ -1,0 +1,7 @@
+//! The programs on the kernel that runs this test: real processes act, and the
+//! records are checked. Nothing is stopped; needs root, and says so without.
+
+mod dns;
+mod network;
+mod process;
+mod watch;
