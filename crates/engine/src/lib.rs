@@ -1,1 +1,26 @@
-//! x
+//! Picket's rule engine.
+//!
+//! ```text
+//! checked rules ─► Program (plain tables) ─► evaluate(event) ─► matched, undecided
+//! ```
+//!
+//! [`naive`] says what a rule means; [`Program`] gives the same answers fast;
+//! [`explain()`] says why. No I/O and no clock.
+
+pub mod explain;
+pub mod fold;
+pub mod glob;
+pub mod naive;
+mod program;
+pub mod regexes;
+mod scratch;
+mod show;
+pub mod text;
+mod truth;
+mod verdict;
+
+pub use explain::{Explanation, explain};
+pub use program::{CompileOptions, Program};
+pub use scratch::Scratch;
+pub use truth::Truth;
+pub use verdict::{RuleIndex, Verdicts};
