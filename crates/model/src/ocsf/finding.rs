@@ -13,6 +13,11 @@ use crate::severity::Severity;
 use serde::ser::{Serialize, Serializer};
 use std::fmt;
 
+/// The finding as an OCSF Detection Finding, written without an intermediate value.
+pub fn finding_to_json(finding: &Finding) -> FindingJson<'_> {
+    FindingJson(finding)
+}
+
 /// A finding as an OCSF Detection Finding; [`Display`](fmt::Display) gives the
 /// JSON on one line.
 ///
@@ -22,7 +27,7 @@ use std::fmt;
 /// beyond OCSF stands in `ext.rule`, what became of the match in
 /// `ext.responses`, one object a policy.
 #[derive(Debug, Clone, Copy)]
-pub struct FindingJson<'a>(pub &'a Finding);
+pub struct FindingJson<'a>(&'a Finding);
 
 impl Serialize for FindingJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

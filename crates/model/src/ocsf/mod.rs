@@ -47,10 +47,10 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use finding::FindingJson;
+pub use finding::{FindingJson, finding_to_json};
 pub use read::event_from_json;
 pub use source::EventError;
-pub use write::EventJson;
+pub use write::{EventJson, event_to_json};
 
 /// The OCSF version the JSON follows.
 pub const OCSF_VERSION: &str = "1.6.0";

@@ -11,9 +11,14 @@ use serde::ser::{Serialize, Serializer};
 use std::fmt;
 use std::sync::Arc;
 
+/// The event as its OCSF object, written without an intermediate value.
+pub fn event_to_json(event: &Event) -> EventJson<'_> {
+    EventJson(event)
+}
+
 /// An event as its OCSF object; [`Display`](fmt::Display) gives the JSON on one line.
 #[derive(Debug, Clone, Copy)]
-pub struct EventJson<'a>(pub &'a Event);
+pub struct EventJson<'a>(&'a Event);
 
 impl Serialize for EventJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -7,13 +7,17 @@ use crate::rule::RuleInfo;
 use crate::severity::Severity;
 use std::fmt;
 
-/// Prints a finding over several lines, the last one ended as well.
+/// The finding over several lines, the last one ended as well; with ANSI
+/// colours if asked.
+pub fn finding(finding: &Finding, colour: bool) -> FindingText<'_> {
+    FindingText { finding, colour }
+}
+
+/// Prints a finding; see [`finding`].
 #[derive(Debug, Clone, Copy)]
 pub struct FindingText<'a> {
-    /// What to print.
-    pub finding: &'a Finding,
-    /// With ANSI colours.
-    pub colour: bool,
+    finding: &'a Finding,
+    colour: bool,
 }
 
 impl fmt::Display for FindingText<'_> {

@@ -15,7 +15,7 @@ mod tree;
 mod tests;
 
 pub use escape::Escaped;
-pub use finding::FindingText;
+pub use finding::{FindingText, finding};
 pub use time::Timestamp;
 
 use crate::datum::Datum;

@@ -1,6 +1,5 @@
 //! Golden texts.
 
-use super::FindingText;
 use crate::datum::Datum;
 use crate::finding::{Decision, Finding, Mechanism, Outcome, Withheld};
 use crate::ocsf::event_from_json;
@@ -58,11 +57,7 @@ fn text(rule: RuleInfo, json: &str, outcomes: &[(Mechanism, Outcome)]) -> String
         event: Arc::new(event_from_json(json.as_bytes(), 1).unwrap()),
         decisions: outcomes.iter().map(decision).collect(),
     };
-    FindingText {
-        finding: &finding,
-        colour: false,
-    }
-    .to_string()
+    super::finding(&finding, false).to_string()
 }
 
 #[test]
@@ -227,13 +222,7 @@ fn colours_only_when_asked_for() {
         event: Arc::new(event),
         decisions: Vec::new(),
     };
-    let text = |colour| {
-        FindingText {
-            finding: &finding,
-            colour,
-        }
-        .to_string()
-    };
+    let text = |colour| super::finding(&finding, colour).to_string();
     assert!(!text(false).contains('\x1b'));
     let coloured = text(true);
     assert!(

@@ -242,7 +242,7 @@ fn what_others_write_is_understood() {
 
 #[test]
 fn written_in_one_stable_order() {
-    let json = crate::ocsf::EventJson(&parsed(CONNECT)).to_string();
+    let json = crate::ocsf::event_to_json(&parsed(CONNECT)).to_string();
     let version = env!("CARGO_PKG_VERSION");
     let head = format!(
         r#"{{"class_uid":4001,"activity_id":1,"type_uid":400101,"category_uid":4,"severity_id":1,"time":1795400000001,"metadata":{{"uid":"e2","version":"1.6.0","product":{{"name":"Picket","vendor_name":"Picket","version":"{version}"}}}},"#

@@ -2,7 +2,7 @@
 
 use super::{again, parsed};
 use crate::finding::{Decision, Finding, Mechanism, Outcome, Withheld};
-use crate::ocsf::{FindingJson, event_from_json};
+use crate::ocsf::{event_from_json, finding_to_json};
 use crate::policy::Effects;
 use crate::rule::{Origin, Outputs, RuleInfo};
 use crate::{Datum, Severity};
@@ -51,7 +51,7 @@ fn finding(outcomes: Vec<Outcome>) -> Finding {
 }
 
 fn written(finding: &Finding) -> Value {
-    serde_json::from_str(&FindingJson(finding).to_string()).unwrap()
+    serde_json::from_str(&finding_to_json(finding).to_string()).unwrap()
 }
 
 #[test]

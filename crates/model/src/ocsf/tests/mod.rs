@@ -3,7 +3,7 @@ mod errors;
 mod finding;
 mod round_trip;
 
-use super::{EventJson, event_from_json};
+use super::{event_from_json, event_to_json};
 use crate::Event;
 
 fn parsed(json: &str) -> Event {
@@ -11,5 +11,5 @@ fn parsed(json: &str) -> Event {
 }
 
 fn again(event: &Event) -> Event {
-    parsed(&EventJson(event).to_string())
+    parsed(&event_to_json(event).to_string())
 }
