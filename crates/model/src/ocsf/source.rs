@@ -3,6 +3,7 @@
 use super::write::SRC_HOSTNAME;
 use crate::datum::Datum;
 use crate::field::{Field, ProcessAttr, ProcessList};
+use crate::text::Escaped;
 use serde_json::{Map, Value};
 use std::fmt;
 use std::net::IpAddr;
@@ -359,10 +360,11 @@ pub(super) fn texts(value: &Value, place: Place<'_>) -> Result<Box<[Box<str>]>, 
 }
 
 /// What a message shows of a value from outside.
-pub(super) fn shortened(text: &str) -> &str {
+pub(super) fn shortened(text: &str) -> String {
     const MOST: usize = 60;
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => &text[..end],
-        None => text,
+    let end = text.char_indices().nth(MOST).map(|(end, _)| end);
+    match end {
+        Some(end) => format!("{}…", Escaped(&text[..end])),
+        None => Escaped(text).to_string(),
     }
 }

@@ -103,6 +103,19 @@ fn every_error_names_its_place() {
 }
 
 #[test]
+fn values_in_messages_are_short_and_cannot_act() {
+    let status = |status: &str| {
+        said(&format!(
+            r#"{{"class_uid":4001,"activity_id":1,"status":"{status}"}}"#
+        ))
+    };
+    assert_eq!(status(r"\u001b[2J"), r"status: `\x1b[2J` is no outcome");
+    let long = "é".repeat(61);
+    let cut = "é".repeat(60);
+    assert_eq!(status(&long), format!("status: `{cut}…` is no outcome"));
+}
+
+#[test]
 fn limits() {
     let long = " ".repeat(MAX_EVENT_BYTES + 1);
     assert_eq!(said(&long), format!("longer than {MAX_EVENT_BYTES} bytes"));
