@@ -31,6 +31,7 @@
 #define SOCK_STREAM 1
 #define SOCK_DGRAM 2
 #define ENOENT 2
+#define EBADF 9
 #define ENOTDIR 20
 #define EINTR 4
 #define EALREADY 114

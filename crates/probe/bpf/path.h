@@ -259,9 +259,10 @@ static __always_inline void text_walked(struct scratch *scratch, struct picket_t
 	scratch->tail_used += len;
 }
 
-static __always_inline void text_path(struct scratch *scratch, struct picket_text *text,
-				      struct vfsmount *vfsmount, struct dentry *dentry)
+static __noinline int text_path(struct scratch *scratch, struct picket_text *text,
+				struct vfsmount *vfsmount, struct dentry *dentry)
 {
 	walk_path(&scratch->walk, vfsmount, dentry);
 	text_walked(scratch, text);
+	return 0;
 }

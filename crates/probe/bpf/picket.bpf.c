@@ -4,5 +4,7 @@
 #include "iterator.h"
 #include "network.h"
 #include "dns.h"
+#include "file.h"
+#include "io_uring.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

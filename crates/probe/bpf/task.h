@@ -78,11 +78,12 @@ static __always_inline void head_start(struct picket_record *head, __u32 kind, _
 	head->boot_ns = bpf_ktime_get_boot_ns();
 }
 
-static __always_inline void head_fill(struct picket_record *head, __u32 kind, __u32 size,
-				      struct task_struct *task)
+static __noinline int head_fill(struct picket_record *head, __u32 kind, __u32 size,
+				struct task_struct *task)
 {
 	head_start(head, kind, size);
 	if (task_in_scope(task))
 		head->flags = PICKET_IN_SCOPE;
 	task_fill(&head->task, task);
+	return 0;
 }

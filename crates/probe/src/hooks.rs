@@ -8,6 +8,9 @@ use picket_model::{ClassSet, EventClass};
 pub(crate) enum Site {
     /// A kernel tracepoint, by its BTF type.
     Trace(&'static str),
+    /// The same; where the kernel has no such tracepoint, there is nothing to
+    /// see, or it has another name for it.
+    TraceIfAny(&'static str),
     /// The cgroup2 root: every process of the host.
     Cgroup,
     /// `syscalls:NAME`; where the kernel has no such system call, there is
@@ -66,6 +69,12 @@ impl Hook {
 
 const CONNECT: &[EventClass] = &[EventClass::NetworkConnect];
 const LISTEN: &[EventClass] = &[EventClass::NetworkListen];
+const OPEN: &[EventClass] = &[EventClass::FileOpen, EventClass::FileCreate];
+const RENAME: &[EventClass] = &[EventClass::FileRename];
+const DELETE: &[EventClass] = &[EventClass::FileDelete];
+const CHMOD: &[EventClass] = &[EventClass::FileChmod];
+const BY_REQUEST: &[EventClass] =
+    &[EventClass::FileOpen, EventClass::FileCreate, EventClass::FileRename, EventClass::FileDelete];
 
 const fn hook(program: &'static str, site: Site, when: When) -> Hook {
     Hook { program, site, when }
@@ -95,6 +104,21 @@ pub(crate) const HOOKS: &[Hook] = &[
         Site::Cgroup,
         When::DnsAnswers(&[EventClass::DnsQuery, EventClass::NetworkConnect]),
     ),
+    hook("openat_exit", Site::Syscall("sys_exit_openat"), When::Any(OPEN)),
+    hook("open_exit_old", Site::Syscall("sys_exit_open"), When::Any(OPEN)),
+    hook("creat_exit", Site::Syscall("sys_exit_creat"), When::Any(OPEN)),
+    hook("openat2_exit", Site::Syscall("sys_exit_openat2"), When::Any(OPEN)),
+    hook("rename_exit", Site::Syscall("sys_exit_rename"), When::Any(RENAME)),
+    hook("renameat_exit", Site::Syscall("sys_exit_renameat"), When::Any(RENAME)),
+    hook("renameat2_exit", Site::Syscall("sys_exit_renameat2"), When::Any(RENAME)),
+    hook("unlink_exit", Site::Syscall("sys_exit_unlink"), When::Any(DELETE)),
+    hook("unlinkat_exit", Site::Syscall("sys_exit_unlinkat"), When::Any(DELETE)),
+    hook("chmod_exit", Site::Syscall("sys_exit_chmod"), When::Any(CHMOD)),
+    hook("fchmod_exit", Site::Syscall("sys_exit_fchmod"), When::Any(CHMOD)),
+    hook("fchmodat_exit", Site::Syscall("sys_exit_fchmodat"), When::Any(CHMOD)),
+    hook("fchmodat2_exit", Site::Syscall("sys_exit_fchmodat2"), When::Any(CHMOD)),
+    hook("request_submit", Site::TraceIfAny("io_uring_submit_req"), When::Any(BY_REQUEST)),
+    hook("request_submit_old", Site::TraceIfAny("io_uring_submit_sqe"), When::Any(BY_REQUEST)),
 ];
 
 /// Programs that are not attached: run or read by the loader itself.

@@ -22,6 +22,8 @@ const WAKE_INTERVAL: Duration = Duration::from_millis(2);
 /// [`WAKE_INTERVAL`]; a look after this long finds them.
 const LINGER: Duration = Duration::from_millis(4);
 
+const NO_TRACEPOINT: &str = "this kernel has no tracepoint";
+
 /// The loaded and attached programs; dropping it detaches them.
 #[derive(Debug)]
 pub struct Probes {
@@ -200,10 +202,13 @@ impl Probes {
         let program = program(&self.object, hook.program)
             .ok_or_else(|| missing_program(hook.program, self.refused.get(hook.program)))?;
         if let Some(reason) = self.refused.get(hook.program) {
+            if matches!(hook.site, Site::TraceIfAny(_)) && reason.starts_with(NO_TRACEPOINT) {
+                return Ok(None);
+            }
             return Err(missing_program(hook.program, Some(reason)));
         }
         let attached = match hook.site {
-            Site::Trace(_) => program.attach(),
+            Site::Trace(_) | Site::TraceIfAny(_) => program.attach(),
             Site::Cgroup => {
                 let root = self.cgroup_root.as_ref().ok_or_else(|| ProbeError::Missing {
                     what: "a cgroup2 mount".into(),
@@ -272,9 +277,9 @@ fn load_object(ring_bytes: u32) -> Result<(Object, BTreeMap<&'static str, String
     })?;
     let mut refused = BTreeMap::new();
     for hook in HOOKS {
-        if let Site::Trace(name) = hook.site {
+        if let Site::Trace(name) | Site::TraceIfAny(name) = hook.site {
             if !has_trace(&btf, name) {
-                refused.insert(hook.program, format!("this kernel has no tracepoint {name}"));
+                refused.insert(hook.program, format!("{NO_TRACEPOINT} {name}"));
             }
         }
     }

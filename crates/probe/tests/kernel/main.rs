@@ -2,6 +2,8 @@
 //! records are checked. Nothing is stopped; needs root, and says so without.
 
 mod dns;
+mod file;
 mod network;
 mod process;
+mod uring;
 mod watch;

@@ -209,7 +209,11 @@ fn what_already_runs_is_told_with_its_ancestors() {
         if at.task.parent.pid == 0 {
             return;
         }
-        let parent = find(at.task.parent.pid).expect("a parent");
+        let Some(parent) = find(at.task.parent.pid) else {
+            // Some hypervisors' guests keep their init to themselves.
+            assert_eq!(at.task.parent.pid, 1, "no parent of {at:?}");
+            return skipped("this kernel does not list process 1");
+        };
         assert_eq!(parent.task.key, at.task.parent);
         at = parent;
     }
