@@ -61,9 +61,10 @@ int running(struct bpf_iter__task *ctx)
 	return 0;
 }
 
-// Run once by the loader: the sensor's own process id, as the kernel counts.
+// Run once by the loader: the sensor's own process id, as the kernel counts. It
+// gets no context; the argument carries the types into the object.
 SEC("syscall")
-int know_self(void *ctx)
+int know_self(union picket_wire *types)
 {
 	__u32 key = PICKET_SET_SELF;
 	__u64 self = bpf_get_current_pid_tgid() >> 32;

@@ -236,3 +236,25 @@ enum picket_place {
 	PICKET_AT_DNS_SPLIT,
 	PICKET_PLACES,
 };
+
+// All of the above, named once in a function's prototype so that the compiler
+// writes them into the object's BTF.
+union picket_wire {
+	struct picket_fork fork;
+	struct picket_exit exit;
+	struct picket_exec exec;
+	struct picket_connect connect;
+	struct picket_connect_outcome connect_outcome;
+	struct picket_listen listen;
+	struct picket_dns dns;
+	struct picket_file file;
+	enum picket_kind kind;
+	enum picket_record_flag record_flag;
+	enum picket_known known;
+	enum picket_exec_text exec_text;
+	enum picket_exec_flag exec_flag;
+	enum picket_file_text file_text;
+	enum picket_open_flag open_flag;
+	enum picket_setting setting;
+	enum picket_place place;
+};
