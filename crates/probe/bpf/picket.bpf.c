@@ -6,5 +6,6 @@
 #include "dns.h"
 #include "file.h"
 #include "io_uring.h"
+#include "lsm.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -216,6 +216,7 @@ enum picket_setting {
 	PICKET_SET_SCOPE_LEVEL_0, // depth below the root
 	PICKET_SET_SCOPE_ID_1,
 	PICKET_SET_SCOPE_LEVEL_1,
+	PICKET_SET_LSM_SEEN, // written by the program, read by the loader
 	PICKET_SETTINGS,
 };
 

@@ -126,6 +126,9 @@ pub(crate) const ITERATOR: &str = "running";
 /// Tells the kernel side which process the sensor is.
 pub(crate) const KNOW_SELF: &str = "know_self";
 
+/// Loaded only by [`capability`](crate::capability).
+pub(crate) const LSM: &str = "lsm_file_open";
+
 /// The kind of record an event class arrives in.
 pub(crate) const fn kind_of(class: EventClass) -> u32 {
     match class {

@@ -287,7 +287,8 @@ fn load_object(ring_bytes: u32) -> Result<(Object, BTreeMap<&'static str, String
         log::start();
         let mut open = open_object(ring_bytes)?;
         for mut program in open.progs_mut() {
-            if refused.contains_key(program.name().to_str().unwrap_or_default()) {
+            let name = program.name().to_str().unwrap_or_default();
+            if name == hooks::LSM || refused.contains_key(name) {
                 program.set_autoload(false);
             }
         }
@@ -321,13 +322,13 @@ fn refused_program(log: &str) -> Option<&'static str> {
 }
 
 /// The verifier's reason: the line before its statistics.
-fn last_words(log: &str) -> &str {
+pub(crate) fn last_words(log: &str) -> &str {
     let lines: Vec<&str> = log.lines().collect();
     let end = lines.iter().position(|line| line.starts_with("processed ") || line.starts_with("verification time"));
     end.and_then(|end| lines[..end].last()).copied().unwrap_or("no reason given").trim()
 }
 
-fn open_object(ring_bytes: u32) -> Result<OpenObject, ProbeError> {
+pub(crate) fn open_object(ring_bytes: u32) -> Result<OpenObject, ProbeError> {
     let failed = |source| ProbeError::Load { source, log: log::take() };
     let mut builder = ObjectBuilder::default();
     let mut open = builder.name("picket").and_then(|builder| builder.open_memory(OBJECT)).map_err(failed)?;
@@ -351,11 +352,11 @@ pub(crate) fn has_trace(btf: &Btf<'_>, name: &str) -> bool {
     btf.type_by_name::<libbpf_rs::btf::types::Typedef<'_>>(&format!("btf_trace_{name}")).is_some()
 }
 
-fn map<'o>(object: &'o Object, name: &'static str) -> Result<libbpf_rs::Map<'o>, ProbeError> {
+pub(crate) fn map<'o>(object: &'o Object, name: &'static str) -> Result<libbpf_rs::Map<'o>, ProbeError> {
     object.maps().find(|map| map.name() == name).ok_or_else(|| missing_program(name, None))
 }
 
-fn program<'o>(object: &'o Object, name: &str) -> Option<libbpf_rs::ProgramMut<'o>> {
+pub(crate) fn program<'o>(object: &'o Object, name: &str) -> Option<libbpf_rs::ProgramMut<'o>> {
     object.progs_mut().find(|program| program.name() == name)
 }
 
@@ -389,7 +390,7 @@ fn nanoseconds(duration: Duration) -> u64 {
     duration.as_nanos().try_into().unwrap_or(u64::MAX)
 }
 
-fn number(bytes: &[u8]) -> u64 {
+pub(crate) fn number(bytes: &[u8]) -> u64 {
     bytes.try_into().map_or(0, u64::from_ne_bytes)
 }
 

@@ -245,7 +245,8 @@ constants! {
         SET_SCOPE_LEVEL_0 = "PICKET_SET_SCOPE_LEVEL_0" = 8,
         SET_SCOPE_ID_1 = "PICKET_SET_SCOPE_ID_1" = 9,
         SET_SCOPE_LEVEL_1 = "PICKET_SET_SCOPE_LEVEL_1" = 10,
-        SETTINGS = "PICKET_SETTINGS" = 11,
+        SET_LSM_SEEN = "PICKET_SET_LSM_SEEN" = 11,
+        SETTINGS = "PICKET_SETTINGS" = 12,
     }
     "picket_place" {
         AT_SCRATCH = "PICKET_AT_SCRATCH" = 0,

@@ -1,5 +1,7 @@
 //! Decoding of made, mutilated and random records.
 
+#![allow(clippy::expect_used)] // A test that cannot go on ends here.
+
 use picket_model::Datum;
 use picket_model::record::{Body, FileOperation, Protocol};
 use picket_probe::{DecodeError, decode, synth};

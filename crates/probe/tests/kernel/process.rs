@@ -240,7 +240,7 @@ fn only_the_scope_is_in_scope() {
             child.wait().expect("wait");
             child.id()
         };
-        let mut scoped = |watch: &mut Watch, pid: u32| {
+        let scoped = |watch: &mut Watch, pid: u32| {
             watch.wait("true", |record| match &record.body {
                 Body::Exec(exec) if record.task.key.pid == pid && known(&exec.filename) == "/bin/true" => {
                     Some((record.task.in_scope, exec.cgroup.clone()))
