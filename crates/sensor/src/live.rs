@@ -9,9 +9,10 @@ use picket_probe::{ProbeError, Probes, Unavailable, decode};
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
-/// How long to wait for records before looking at the control lane: also the
-/// longest a record below the wake-up threshold waits.
-const POLL: Duration = Duration::from_millis(10);
+/// How long to wait for records before looking at the policy lane.
+const POLL: Duration = Duration::from_millis(200);
+/// The same while findings wait for their outcome.
+const POLL_HOLDING: Duration = Duration::from_millis(10);
 /// How often losses are looked at and the wall clock is followed.
 const HOUSEKEEPING_NS: u64 = 1_000_000_000;
 
@@ -66,7 +67,8 @@ impl<S: Sink> Live<S> {
                 tap,
                 ..
             } = &mut self;
-            probes.poll(POLL, &mut |bytes| take(bytes, pipeline, tap))?;
+            let wait = if pipeline.is_holding() { POLL_HOLDING } else { POLL };
+            probes.poll(wait, &mut |bytes| take(bytes, pipeline, tap))?;
             let now = boot_ns();
             self.pipeline.tick(now);
             if now >= next_housekeeping || stop {

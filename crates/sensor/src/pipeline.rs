@@ -127,6 +127,11 @@ impl<S: Sink> Pipeline<S> {
         self.stats.evicted_processes = self.assembler.table().evicted();
     }
 
+    /// Whether something waits for its outcome: call [`Pipeline::tick`] soon.
+    pub fn is_holding(&self) -> bool {
+        !self.hold.is_empty()
+    }
+
     /// Lets everything go, at the end.
     pub fn finish(&mut self) {
         let rest: Vec<Held> = self.hold.drain().collect();

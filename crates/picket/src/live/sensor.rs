@@ -20,6 +20,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+/// Room for about 17,000 process lives, several seconds of fork+exec at full
+/// speed; its pages count twice in the sensor's resident memory.
+pub const RING_MIB: u32 = 8;
+
 /// Arguments.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
@@ -42,7 +46,7 @@ pub struct Args {
     #[arg(long = "project", value_name = "NAME")]
     pub projects: Vec<String>,
     /// Ring buffer between kernel and sensor, in MiB, a power of two
-    #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = ring_size)]
+    #[arg(long, value_name = "MIB", default_value_t = RING_MIB, value_parser = ring_size)]
     pub ring: u32,
     /// The server to report to
     #[arg(long, value_name = "URL", requires = "join")]

@@ -40,7 +40,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         rules: RulePaths { paths, builtin: true, projects: Vec::new() },
         enforce_in: None,
         protect: Vec::new(),
-        ring_mib: 16,
+        ring_mib: super::sensor::RING_MIB,
         format: args.format,
         wants_events: false,
         always: ClassSet::EMPTY,
