@@ -42,9 +42,13 @@ pub struct Args {
 /// Runs it.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let out = create(&args.output)?;
-    let always = if args.files { ClassSet::from_iter(EventClass::FILE) } else { ClassSet::EMPTY };
+    let always = if args.files {
+        ClassSet::from_iter(EventClass::FILE)
+    } else {
+        ClassSet::EMPTY
+    };
     let mut session = Session {
-        rules: RulePaths { paths: Vec::new(), builtin: false, projects: Vec::new() },
+        rules: RulePaths::none(),
         enforce_in: None,
         protect: Vec::new(),
         ring_mib: 64,
@@ -61,12 +65,18 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         RecordFormat::Raw => {
             let writer = Writer::new(BufWriter::with_capacity(1 << 20, out), &setup::this_host()?)
                 .with_context(|| format!("cannot write {}", args.output.display()))?;
-            let recorder = Arc::new(Mutex::new(Recorder { writer, failed: None }));
+            let recorder = Arc::new(Mutex::new(Recorder {
+                writer,
+                failed: None,
+            }));
             let tapped = recorder.clone();
             session.tap = Some(Box::new(move |bytes| lock(&tapped).record(bytes)));
             let code = session.run()?;
             let recorder = Arc::into_inner(recorder).context("the recorder is still in use")?;
-            recorder.into_inner().unwrap_or_else(PoisonError::into_inner).finish()?;
+            recorder
+                .into_inner()
+                .unwrap_or_else(PoisonError::into_inner)
+                .finish()?;
             return Ok(code);
         }
     }

@@ -21,7 +21,7 @@ pub enum Request {
 
 /// Serves reload requests until a stop. Blocks.
 pub fn serve(rules: &RulePaths, requests: &Receiver<Request>, control: &Sender<Control>) {
-    let watch = match RuleWatch::new(&rules.paths) {
+    let watch = match RuleWatch::new(&rules.watched()) {
         Ok(watch) => Some(watch),
         Err(error) => {
             console::warning(&format!(
@@ -53,13 +53,18 @@ fn reload(rules: &RulePaths, control: &Sender<Control>) {
     let set = match rules.load() {
         Ok(set) => set,
         Err(error) => {
-            console::error(&format!("reload refused, the rules in force stay: {error:#}"));
+            console::error(&format!(
+                "reload refused, the rules in force stay: {error:#}"
+            ));
             return;
         }
     };
     let told = summary(&set);
     let (answer, answered) = bounded(1);
-    if control.send(Control::Replace(Box::new(set), answer)).is_err() {
+    if control
+        .send(Control::Replace(Box::new(set), answer))
+        .is_err()
+    {
         return;
     }
     match answered.recv() {

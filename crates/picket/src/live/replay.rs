@@ -1,8 +1,8 @@
 //! `picket replay`: a recording through the whole pipeline again.
 
+use super::Format;
 use super::output::{self, Patient};
 use super::setup::{self, RulePaths};
-use super::Format;
 use crate::console;
 use anyhow::{Context, Result};
 use picket_sensor::loader::RuleSet;
@@ -42,18 +42,36 @@ const MAX_LINE: u64 = 4 << 20;
 pub fn run(args: &Args) -> Result<ExitCode> {
     let rules = RulePaths {
         paths: args.rules.clone(),
+        optional: Vec::new(),
         builtin: args.rules.is_empty(),
         projects: args.projects.clone(),
     };
     let set = rules.load()?;
     let mut input = open(&args.file)?;
-    let is_raw = input.fill_buf().context("cannot read the recording")?.starts_with(MAGIC);
+    let is_raw = input
+        .fill_buf()
+        .context("cannot read the recording")?
+        .starts_with(MAGIC);
     let colour = console::colour_on_stdout();
     let (queue, writer) = output::start(Box::new(std::io::stdout()), args.format, colour)?;
-    let replay = Replay { set, sink: Patient(queue), events: args.events };
-    let whole = if is_raw { replay.raw(input) } else { replay.json(input) };
-    writer.join().map_err(|_| anyhow::anyhow!("the output thread panicked"))??;
-    Ok(if whole? { ExitCode::SUCCESS } else { ExitCode::from(2) })
+    let replay = Replay {
+        set,
+        sink: Patient(queue),
+        events: args.events,
+    };
+    let whole = if is_raw {
+        replay.raw(input)
+    } else {
+        replay.json(input)
+    };
+    writer
+        .join()
+        .map_err(|_| anyhow::anyhow!("the output thread panicked"))??;
+    Ok(if whole? {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(2)
+    })
 }
 
 struct Replay {

@@ -1,9 +1,9 @@
 //! `picket sensor`: watches this host.
 
+use super::Format;
 use super::output::{self, Queue};
 use super::reload::{self, Request};
 use super::setup::{self, RulePaths, summary};
-use super::Format;
 use crate::console;
 use anyhow::{Context, Result};
 use crossbeam_channel::{Receiver, bounded, unbounded};
@@ -70,13 +70,18 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let rules = RulePaths {
         paths: args.rules.clone(),
+        optional: Vec::new(),
         builtin: args.builtin_rules || args.rules.is_empty(),
         projects: args.projects.clone(),
     };
     let session = Session {
         rules,
         enforce_in: args.enforce_in.clone(),
-        protect: args.protect.iter().map(|text| Protected::parse(text)).collect(),
+        protect: args
+            .protect
+            .iter()
+            .map(|text| Protected::parse(text))
+            .collect(),
         ring_mib: args.ring,
         format: args.format,
         wants_events: false,
@@ -146,8 +151,13 @@ impl Session {
         let pipeline: Pipeline<Queue> =
             Pipeline::new(assembler, set, responder, queue, self.wants_events);
         let (control, controlled) = unbounded();
-        let mut live =
-            Live { probes, pipeline, control: controlled, tap: self.tap, always: self.always };
+        let mut live = Live {
+            probes,
+            pipeline,
+            control: controlled,
+            tap: self.tap,
+            always: self.always,
+        };
         live.prime()?;
         let events = std::thread::Builder::new()
             .name("picket-events".into())
@@ -166,7 +176,9 @@ impl Session {
 }
 
 fn join<T>(thread: std::thread::JoinHandle<T>, what: &str) -> Result<T> {
-    thread.join().map_err(|_| anyhow::anyhow!("{what} panicked: please report this"))
+    thread
+        .join()
+        .map_err(|_| anyhow::anyhow!("{what} panicked: please report this"))
 }
 
 fn finish(stats: &Stats) {
@@ -184,13 +196,19 @@ fn requests(duration: Option<Duration>) -> Result<Receiver<Request>> {
             let _ = sender.send(Request::Stop);
         });
     }
-    std::thread::Builder::new().name("picket-signals".into()).spawn(move || {
-        for signal in signals.forever() {
-            let request = if signal == SIGHUP { Request::Reload } else { Request::Stop };
-            if sender.send(request).is_err() {
-                return;
+    std::thread::Builder::new()
+        .name("picket-signals".into())
+        .spawn(move || {
+            for signal in signals.forever() {
+                let request = if signal == SIGHUP {
+                    Request::Reload
+                } else {
+                    Request::Stop
+                };
+                if sender.send(request).is_err() {
+                    return;
+                }
             }
-        }
-    })?;
+        })?;
     Ok(requests)
 }

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use picket_model::Datum;
 use picket_model::event::Host;
+use picket_model::field::ProcessAttr;
 use picket_sensor::enrich::{Containers, Enrichment, Names, Users};
 use picket_sensor::process::{Assembler, Limits};
 use picket_sensor::recording::Header;
@@ -20,7 +21,10 @@ pub fn this_host() -> Result<Header> {
     getrandom(&mut run)?;
     Ok(Header {
         version: env!("CARGO_PKG_VERSION").into(),
-        hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        hostname: rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned(),
         run: u64::from_le_bytes(run),
         epoch_offset_ns: live::epoch_offset_ns(),
         mount_namespace: own_mount_namespace(),
@@ -67,7 +71,13 @@ fn assembler(host: &Header, enrichment: Enrichment) -> Assembler {
         hostname: Datum::Known(host.hostname.as_str().into()),
         labels: Datum::Absent,
     };
-    Assembler::new(Limits::default(), enrichment, Arc::new(model), host.run, host.epoch_offset_ns)
+    Assembler::new(
+        Limits::default(),
+        enrichment,
+        Arc::new(model),
+        host.run,
+        host.epoch_offset_ns,
+    )
 }
 
 /// Where the rules of a run come from.
@@ -75,6 +85,8 @@ fn assembler(host: &Header, enrichment: Enrichment) -> Assembler {
 pub struct RulePaths {
     /// Files and folders.
     pub paths: Vec<PathBuf>,
+    /// Folders that may hold rules, and may be empty.
+    pub optional: Vec<PathBuf>,
     /// The built-in pack as well.
     pub builtin: bool,
     /// The projects this sensor belongs to.
@@ -82,21 +94,61 @@ pub struct RulePaths {
 }
 
 impl RulePaths {
+    /// No rules at all.
+    pub fn none() -> RulePaths {
+        RulePaths {
+            paths: Vec::new(),
+            optional: Vec::new(),
+            builtin: false,
+            projects: Vec::new(),
+        }
+    }
+
+    /// What to watch for changes.
+    pub fn watched(&self) -> Vec<PathBuf> {
+        self.paths.iter().chain(&self.optional).cloned().collect()
+    }
+
     /// Reads, checks and compiles. Diagnostics are printed, errors or not.
     pub fn load(&self) -> Result<loader::RuleSet> {
-        let mut sources = if self.builtin { crate::builtin::sources() } else { Vec::new() };
+        let mut sources = if self.builtin {
+            crate::builtin::sources()
+        } else {
+            Vec::new()
+        };
         sources.extend(loader::read(&self.paths)?);
+        for folder in &self.optional {
+            match loader::read(std::slice::from_ref(folder)) {
+                Err(loader::LoadError::Empty { .. }) => {}
+                read => sources.extend(read?),
+            }
+        }
         match loader::arm(sources, &self.projects) {
             Ok((set, diagnostics, sources)) => {
                 crate::console::diagnostics(&diagnostics, &sources);
+                if set.program.uses_attribute(ProcessAttr::Sha256) {
+                    crate::console::warning(
+                        "a rule asks for process.hash.sha256, which this version does not compute: \
+                         what depends on it stays undecided, and is counted so",
+                    );
+                }
                 for name in &set.elsewhere {
-                    crate::console::note(&format!("not armed here, it is for other projects: {name}"));
+                    crate::console::note(&format!(
+                        "not armed here, it is for other projects: {name}"
+                    ));
                 }
                 Ok(set)
             }
-            Err(loader::LoadError::Invalid { diagnostics, sources }) => {
+            Err(loader::LoadError::Invalid {
+                diagnostics,
+                sources,
+            }) => {
                 crate::console::diagnostics(&diagnostics, &sources);
-                Err(loader::LoadError::Invalid { diagnostics, sources }.into())
+                Err(loader::LoadError::Invalid {
+                    diagnostics,
+                    sources,
+                }
+                .into())
             }
             Err(error) => Err(error.into()),
         }
@@ -105,5 +157,9 @@ impl RulePaths {
 
 /// One line on what is armed.
 pub fn summary(set: &loader::RuleSet) -> String {
-    format!("{} rules, {} policies", set.program.rules().len(), set.policies.len())
+    format!(
+        "{} rules, {} policies",
+        set.program.rules().len(),
+        set.policies.len()
+    )
 }

@@ -30,14 +30,19 @@ pub struct Args {
 /// Runs it.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let own_rules = args.data.join("rules");
-    std::fs::create_dir_all(&own_rules)
-        .with_context(|| format!("cannot create {}: run as root, or give --data DIR", own_rules.display()))?;
-    let mut paths = args.rules.clone();
-    if has_rules(&own_rules) {
-        paths.push(own_rules.clone());
-    }
+    std::fs::create_dir_all(&own_rules).with_context(|| {
+        format!(
+            "cannot create {}: run as root, or give --data DIR",
+            own_rules.display()
+        )
+    })?;
     let session = Session {
-        rules: RulePaths { paths, builtin: true, projects: Vec::new() },
+        rules: RulePaths {
+            paths: args.rules.clone(),
+            optional: vec![own_rules.clone()],
+            builtin: true,
+            projects: Vec::new(),
+        },
         enforce_in: None,
         protect: Vec::new(),
         ring_mib: super::sensor::RING_MIB,
@@ -50,7 +55,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         when_ready: Box::new(move |told| {
             console::line(&format!(
                 "picket is up on this host with {told}\n  findings appear below as they happen\n  \
-                 rules of your own: {} (then restart), or picket sensor --rules PATH\n  \
+                 rules of your own: {} (loaded as they are saved)\n  \
                  what this kernel lets it do: picket doctor\n  \
                  there is no API and no console in this version; stop with Ctrl-C",
                 own_rules.display()
@@ -58,8 +63,4 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         }),
     };
     session.run()
-}
-
-fn has_rules(folder: &std::path::Path) -> bool {
-    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
 }
