@@ -40,8 +40,11 @@ static __always_inline void dns_output(struct __sk_buff *skb, struct segment *se
 	dns->message_len = wire_len;
 	if (len > room)
 		len = room;
+	// No change to any length from 1 to `room`, a power of two; the
+	// verifiers of older kernels follow a mask where they lose a comparison.
 	asm volatile("" : "+r"(len));
-	if (len < 1 || len > room || bpf_skb_load_bytes(skb, offset, dns + 1, len)) {
+	len = ((len - 1) & (room - 1)) + 1;
+	if (bpf_skb_load_bytes(skb, offset, dns + 1, len)) {
 		count_error(PICKET_AT_PACKET);
 		len = 0;
 	}

@@ -212,12 +212,12 @@ static __always_inline void connect_outcome(__u64 cookie, __s32 error, struct ow
 	outcome = record_reserve(PICKET_CONNECT_OUTCOME, sizeof(*outcome));
 	if (!outcome)
 		return;
-	if (task) {
-		head_fill(&outcome->head, PICKET_CONNECT_OUTCOME, sizeof(*outcome), task);
-	} else {
+	if (owner) {
 		head_start(&outcome->head, PICKET_CONNECT_OUTCOME, sizeof(*outcome));
 		outcome->head.flags = owner->flags;
 		outcome->head.task = owner->task;
+	} else {
+		head_fill(&outcome->head, PICKET_CONNECT_OUTCOME, sizeof(*outcome), task);
 	}
 	outcome->cookie = cookie;
 	outcome->error = error;

@@ -23,6 +23,14 @@ pub enum ProbeError {
         /// The end of libbpf's and the verifier's log; may be empty.
         log: String,
     },
+    /// The kernel took the programs but for this one.
+    #[error("the eBPF program {program} does not run here: {reason}")]
+    Refused {
+        /// The program's name in the object.
+        program: String,
+        /// Why.
+        reason: String,
+    },
     /// A program that is always needed could not be attached.
     #[error("cannot attach {program}: {source}")]
     Attach {

@@ -297,7 +297,7 @@ fn load_object(ring_bytes: u32) -> Result<(Object, BTreeMap<&'static str, String
             Err(source) => source,
         };
         let log = log::take();
-        if source.kind() == libbpf_rs::ErrorKind::PermissionDenied && !log.contains("BEGIN PROG LOAD LOG") {
+        if source.kind() == libbpf_rs::ErrorKind::PermissionDenied && !log.contains("PROG LOAD LOG") {
             return Err(ProbeError::Missing {
                 what: "the right to load eBPF programs".into(),
                 remedy: "run as root, or with CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_SYS_ADMIN".into(),
@@ -361,9 +361,9 @@ pub(crate) fn program<'o>(object: &'o Object, name: &str) -> Option<libbpf_rs::P
 }
 
 fn missing_program(name: &str, reason: Option<&String>) -> ProbeError {
-    ProbeError::Missing {
-        what: format!("the eBPF program {name}"),
-        remedy: reason.cloned().unwrap_or_else(|| "it is not in the object: rebuild picket".into()),
+    ProbeError::Refused {
+        program: name.into(),
+        reason: reason.cloned().unwrap_or_else(|| "it is not in the object".into()),
     }
 }
 
@@ -376,6 +376,7 @@ fn reason(error: &ProbeError) -> String {
     match error {
         ProbeError::Attach { source, .. } => source.to_string(),
         ProbeError::Missing { what, remedy } => format!("{what} is missing: {remedy}"),
+        ProbeError::Refused { reason, .. } => reason.clone(),
         other => other.to_string(),
     }
 }
