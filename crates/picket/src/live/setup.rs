@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use picket_model::Datum;
 use picket_model::event::Host;
 use picket_model::field::ProcessAttr;
+use picket_model::policy::{Action, Policy};
 use picket_sensor::enrich::{Containers, Enrichment, Names, Users};
 use picket_sensor::process::{Assembler, Limits};
 use picket_sensor::recording::Header;
@@ -132,6 +133,13 @@ impl RulePaths {
                          what depends on it stays undecided, and is counted so",
                     );
                 }
+                for policy in set.policies.iter().filter(|policy| only_denies(policy)) {
+                    crate::console::warning(&format!(
+                        "policy {} only denies, which takes a decision in the kernel: this version \
+                         cannot, so the policy has no effect here",
+                        policy.id
+                    ));
+                }
                 for name in &set.elsewhere {
                     crate::console::note(&format!(
                         "not armed here, it is for other projects: {name}"
@@ -153,6 +161,10 @@ impl RulePaths {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+fn only_denies(policy: &Policy) -> bool {
+    matches!(policy.action, Action::Block(effects) if !effects.kill)
 }
 
 /// One line on what is armed.
