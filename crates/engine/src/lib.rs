@@ -7,14 +7,21 @@
 //! [`naive`] says what a rule means; [`Program`] gives the same answers fast;
 //! [`explain()`] says why. No I/O and no clock.
 
+mod compile;
 pub mod explain;
 pub mod fold;
 pub mod glob;
+mod index;
 pub mod naive;
 mod program;
 pub mod regexes;
+mod run;
 mod scratch;
 mod show;
+mod stats;
+mod tables;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod text;
 mod truth;
 mod verdict;
@@ -22,5 +29,6 @@ mod verdict;
 pub use explain::{Explanation, explain};
 pub use program::{CompileOptions, Program};
 pub use scratch::Scratch;
+pub use stats::{Clock, OverBudget, RuleStats};
 pub use truth::Truth;
 pub use verdict::{RuleIndex, Verdicts};

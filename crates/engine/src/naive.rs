@@ -21,16 +21,18 @@
 //! * A rule whose classes do not hold the event's is not asked.
 
 use crate::fold::Folder;
+use crate::regexes::LazyRegex;
 use crate::text::{Matcher, Sight};
 use crate::truth::Truth;
 use crate::verdict::{RuleIndex, Verdicts};
-use picket_lang::ir::{Expr, IpNetwork, Predicate, Rule, Test};
+use picket_lang::ir::{Expr, IpNetwork, Predicate, Rule, Test, TextMatch};
 use picket_model::event::{Value, process_value};
 use picket_model::field::{Field, ProcessList, Subject};
 use picket_model::process::Process;
 use picket_model::{ClassSet, Datum, Event};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 /// The value of a field, where `element` is the process that stands for
 /// [`Subject::Element`] inside `any LIST (…)`.
@@ -61,13 +63,26 @@ enum Kind {
 impl PreparedTest {
     /// Prepares a test.
     pub fn new(test: &Test) -> PreparedTest {
+        PreparedTest::with_regexes(test, &mut |pattern, ignore_case| {
+            Arc::new(LazyRegex::new(pattern, ignore_case))
+        })
+    }
+
+    /// Prepares a test; `regex` is asked for its regexes, so that they can be shared.
+    pub(crate) fn with_regexes(
+        test: &Test,
+        regex: &mut dyn FnMut(&str, bool) -> Arc<LazyRegex>,
+    ) -> PreparedTest {
         let kind = match test {
             Test::Exists => Kind::Exists,
             Test::Text(text) => Kind::Text {
                 matchers: text
                     .patterns
                     .iter()
-                    .map(|pattern| Matcher::new(text.how, pattern, text.ignore_case))
+                    .map(|pattern| match text.how {
+                        TextMatch::Regex => Matcher::regex(regex(pattern, text.ignore_case)),
+                        how => Matcher::new(how, pattern, text.ignore_case),
+                    })
                     .collect(),
                 all: text.all,
             },
@@ -121,13 +136,26 @@ impl PreparedTest {
     }
 
     /// A rough order of cost, to ask cheap predicates first.
-    fn cost(&self) -> u32 {
+    pub(crate) fn cost(&self) -> u32 {
         match &self.kind {
             Kind::Text { matchers, .. } => {
                 10 + matchers.iter().map(Matcher::cost).sum::<u32>().min(10_000)
             }
             _ => 1,
         }
+    }
+}
+
+impl PreparedTest {
+    /// What it takes, in bytes, without built regexes.
+    pub(crate) fn memory(&self) -> usize {
+        size_of::<PreparedTest>()
+            + match &self.kind {
+                Kind::Text { matchers, .. } => matchers.iter().map(Matcher::memory).sum(),
+                Kind::Number(ranges) => ranges.len() * size_of::<RangeInclusive<i64>>(),
+                Kind::Ip(networks) => networks.len() * size_of::<IpNetwork>(),
+                _ => 0,
+            }
     }
 }
 
@@ -176,7 +204,7 @@ pub(crate) fn all_of(each: &mut dyn Iterator<Item = Truth>) -> Truth {
 
 /// A condition whose predicates are prepared.
 #[derive(Debug)]
-enum Node {
+pub(crate) enum Node {
     And(Vec<Node>),
     Or(Vec<Node>),
     Not(Box<Node>),
@@ -185,7 +213,7 @@ enum Node {
 }
 
 impl Node {
-    fn new(expr: &Expr) -> Node {
+    pub(crate) fn new(expr: &Expr) -> Node {
         match expr {
             Expr::And(parts) => Node::And(cheap_first(parts)),
             Expr::Or(parts) => Node::Or(cheap_first(parts)),
@@ -206,7 +234,12 @@ impl Node {
         }
     }
 
-    fn test(&self, event: &Event, element: Option<&Process>, folder: &mut Folder) -> Truth {
+    pub(crate) fn test(
+        &self,
+        event: &Event,
+        element: Option<&Process>,
+        folder: &mut Folder,
+    ) -> Truth {
         match self {
             Node::And(parts) => {
                 all_of(&mut parts.iter().map(|part| part.test(event, element, folder)))

@@ -1,21 +1,26 @@
 //! The compiled program: what the sensor keeps and swaps on a reload.
 
-use crate::naive::Evaluator;
+use crate::compile;
+use crate::run::event;
 use crate::scratch::Scratch;
+use crate::tables::Tables;
 use crate::verdict::{RuleIndex, Verdicts};
 use picket_lang::ir::{Expr, Rule};
 use picket_model::field::{Field, ProcessAttr};
 use picket_model::{ClassSet, Event};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Rules made ready for evaluation. Immutable, and shared freely by threads;
 /// each thread brings its own [`Scratch`].
 #[derive(Debug)]
 pub struct Program {
+    /// Tells it from every other program of this run; never 0.
+    id: u64,
     rules: Vec<Rule>,
     classes: ClassSet,
     fields: BTreeSet<Field>,
-    evaluator: Evaluator,
+    tables: Tables,
 }
 
 /// What helps to compile a better program.
@@ -33,7 +38,8 @@ impl Program {
     }
 
     /// Compiles checked rules with what is known of the events to come.
-    pub fn compile_with(rules: Vec<Rule>, _options: &CompileOptions<'_>) -> Program {
+    pub fn compile_with(rules: Vec<Rule>, options: &CompileOptions<'_>) -> Program {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         let mut fields = BTreeSet::new();
         let mut note = |expr: &Expr| {
             expr.predicates(&mut |predicate| {
@@ -48,7 +54,8 @@ impl Program {
         }
         Program {
             classes: rules.iter().flat_map(|rule| rule.classes.clone()).collect(),
-            evaluator: Evaluator::new(&rules),
+            tables: compile::compile(&rules, options.sample),
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
             fields,
             rules,
         }
@@ -82,6 +89,16 @@ impl Program {
             .any(|field| matches!(field, Field::Process(_, own) if *own == attr))
     }
 
+    /// What the compiled tables take, in bytes: without the rules themselves, and
+    /// without regexes, which are built when they are first needed.
+    pub fn memory(&self) -> usize {
+        self.tables.memory()
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
     /// Working memory for evaluating this program.
     pub fn scratch(&self) -> Scratch {
         Scratch::new()
@@ -89,7 +106,10 @@ impl Program {
 
     /// Finds the rules that the event matches. `verdicts` is cleared first.
     pub fn evaluate(&self, event: &Event, scratch: &mut Scratch, verdicts: &mut Verdicts) {
-        self.evaluator
-            .evaluate(event, &mut scratch.folder, verdicts);
+        if scratch.program != self.id {
+            scratch.program = self.id;
+            scratch.state.reset(&self.tables);
+        }
+        event::evaluate(&self.tables, event, &mut scratch.state, verdicts);
     }
 }

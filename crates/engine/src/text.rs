@@ -108,6 +108,20 @@ impl Matcher {
         }
     }
 
+    /// What it takes, in bytes, without a built regex.
+    pub(crate) fn memory(&self) -> usize {
+        size_of::<Matcher>()
+            + match &self.kind {
+                Kind::Contains(finder) => size_of_val(&**finder) + finder.needle().len(),
+                Kind::Glob(glob) => size_of::<Glob>() + glob.parts().len() * 32,
+                Kind::Regex(regex) => size_of::<LazyRegex>() + regex.pattern().len(),
+                Kind::Equals(own)
+                | Kind::Differs(own)
+                | Kind::StartsWith(own)
+                | Kind::EndsWith(own) => own.len(),
+            }
+    }
+
     fn on_whole(&self, text: &str) -> Truth {
         let bytes = text.as_bytes();
         match &self.kind {

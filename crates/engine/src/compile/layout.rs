@@ -1,0 +1,409 @@
+//! Lays units out: their programs, and the postings that find them.
+
+use crate::compile::choose::{Cover, cover};
+use crate::compile::frequency::Frequencies;
+use crate::compile::normal::{Interner, Source, Tree};
+use crate::compile::pattern::Pattern;
+use crate::index::grams::GramCounts;
+use crate::index::source::SourceIndex;
+use crate::run::code::{Code, Instruction, Literal, NO_SLOT, Place, REJECT, Role};
+use crate::tables::{AnyTable, EVENT, LaneTable, Posting, SourceTable, Tables, Unit};
+use picket_model::{ClassSet, EventClass};
+use std::collections::{BTreeMap, HashMap};
+
+/// A predicate at least this dear is remembered while its event is evaluated.
+const REMEMBERED: u32 = 20;
+
+/// What is being laid out.
+struct Layout<'a> {
+    interner: &'a Interner,
+    rule_count: usize,
+    instructions: Vec<Instruction>,
+    slots: HashMap<(Place, u32), u32>,
+    sources: BTreeMap<Source, Postings>,
+    always: [Vec<u32>; 9],
+    lane_always: [Vec<u32>; 4],
+    any: [Vec<(u32, u32)>; 2],
+    any_used: [ClassSet; 2],
+    event_classes: BTreeMap<Source, ClassSet>,
+}
+
+#[derive(Default)]
+struct Postings {
+    ids: HashMap<Pattern, u32>,
+    patterns: Vec<Pattern>,
+    list: Vec<(u32, Posting)>,
+    posted: [Vec<u32>; 5],
+}
+
+/// Makes the tables.
+pub(crate) fn layout(
+    units: Vec<(ClassSet, Tree)>,
+    rule_count: usize,
+    interner: Interner,
+    frequencies: &Frequencies,
+) -> Tables {
+    let mut layout = Layout {
+        interner: &interner,
+        rule_count,
+        instructions: Vec::new(),
+        slots: HashMap::new(),
+        sources: BTreeMap::new(),
+        always: Default::default(),
+        lane_always: Default::default(),
+        any: Default::default(),
+        any_used: Default::default(),
+        event_classes: BTreeMap::new(),
+    };
+    let mut laid_out = Vec::with_capacity(units.len());
+    for ((classes, tree), id) in units.into_iter().zip(0u32..) {
+        laid_out.push(layout.unit(id, classes, tree, frequencies));
+    }
+    let slots = layout.slots.len();
+    let instructions = std::mem::take(&mut layout.instructions);
+    let mut tables = layout.tables(frequencies);
+    tables.units = laid_out.into();
+    tables.rule_count = rule_count as u32;
+    tables.code = Code {
+        instructions: instructions.into(),
+        atoms: interner.atoms.into(),
+        whole: interner.whole.into(),
+        times: interner.times.into(),
+        slots,
+    };
+    tables
+}
+
+impl Layout<'_> {
+    fn unit(&mut self, id: u32, classes: ClassSet, tree: Tree, frequencies: &Frequencies) -> Unit {
+        let start = self.instructions.len() as u32;
+        let mut unit = Unit {
+            classes,
+            shared: false,
+            start,
+            text_end: start,
+            image_end: start,
+            end: start,
+        };
+        if tree == Tree::Constant(false) {
+            return unit;
+        }
+        tree.literals(&mut |literal| self.note(literal, classes));
+        let cover = cover(&tree, self.interner, frequencies);
+        let mut home = self.home(cover.as_ref(), &tree);
+        match cover {
+            Some(cover) => {
+                unit.shared = self.may_be_found_twice(&cover);
+                self.post(id, classes, &cover);
+            }
+            None => match home.role {
+                Some(role) => self.lane_always[role as usize].push(id),
+                None if (id as usize) < self.rule_count => {
+                    for class in classes.iter() {
+                        self.always[class as usize].push(id);
+                    }
+                }
+                // A body that asks for no image is asked of every process.
+                None => {
+                    self.lane_always[Role::Element as usize].push(id);
+                    home.role = Some(Role::Element);
+                }
+            },
+        }
+        let mut parts: Vec<(u8, u32, Tree)> = match tree {
+            Tree::And(parts) => parts,
+            Tree::Constant(_) => Vec::new(),
+            tree => vec![tree],
+        }
+        .into_iter()
+        .map(|part| (home.stage(&part, self.interner), self.cost(&part), part))
+        .collect();
+        parts.sort_by_key(|&(stage, cost, _)| (stage, cost));
+        for (stage, _, part) in parts {
+            let at = self.instructions.len() as u32;
+            let next = at + part.size() as u32;
+            self.emit(&part, at, next, REJECT);
+            unit.end = next;
+            if stage == 0 {
+                unit.text_end = next;
+            }
+            if stage <= 1 {
+                unit.image_end = next;
+            }
+        }
+        unit.image_end = unit.image_end.max(unit.text_end);
+        unit
+    }
+
+    /// Lanes name a unit once, but there are several, and events have none.
+    fn may_be_found_twice(&self, cover: &Cover) -> bool {
+        match &cover.literals[..] {
+            [only] if only.place == Place::Event => {
+                self.interner.patterns[only.id as usize].len() > 1
+            }
+            literals => literals.len() > 1,
+        }
+    }
+
+    /// Notes what a unit looks at.
+    fn note(&mut self, literal: Literal, classes: ClassSet) {
+        let list = match literal.place {
+            Place::ProcessAncestors => 0,
+            Place::ActorAncestors => 1,
+            _ => return,
+        };
+        self.any_used[list] = self.any_used[list].union(classes);
+    }
+
+    /// What a unit is found by, as far as that is one thing.
+    fn home(&self, cover: Option<&Cover>, tree: &Tree) -> Home {
+        let Some(cover) = cover else {
+            return Home {
+                role: self.only_role(tree),
+                source: None,
+            };
+        };
+        let mut roles = cover.literals.iter().map(|literal| literal.place.role());
+        let role = roles.next().flatten();
+        if role.is_none() || !roles.all(|other| other == role) {
+            return Home::default();
+        }
+        let source = |literal: &Literal| self.interner.atoms[literal.id as usize].source;
+        let mut sources = cover.literals.iter().map(source);
+        let first = sources.next();
+        Home {
+            role,
+            source: first.filter(|first| sources.all(|other| other == *first)),
+        }
+    }
+
+    /// The role whose image the tree's parts ask for most, if they ask for any.
+    fn only_role(&self, tree: &Tree) -> Option<Role> {
+        let parts = match tree {
+            Tree::And(parts) => &parts[..],
+            tree => std::slice::from_ref(tree),
+        };
+        Role::ALL
+            .into_iter()
+            .map(|role| {
+                let home = Home {
+                    role: Some(role),
+                    source: None,
+                };
+                let asks =
+                    |part: &&Tree| part.has_literals() && home.stage(part, self.interner) <= 1;
+                (parts.iter().filter(asks).count(), role)
+            })
+            .filter(|(count, _)| *count > 0)
+            .max_by_key(|(count, _)| *count)
+            .map(|(_, role)| role)
+    }
+
+    fn post(&mut self, id: u32, classes: ClassSet, cover: &Cover) {
+        for literal in &cover.literals {
+            match literal.place {
+                Place::ProcessAncestors => self.any[0].push((literal.id, id)),
+                Place::ActorAncestors => self.any[1].push((literal.id, id)),
+                place => {
+                    let source = self.interner.atoms[literal.id as usize].source;
+                    let role = place.role().map_or(EVENT, |role| role as usize);
+                    if role == EVENT {
+                        let used = self.event_classes.entry(source).or_default();
+                        *used = used.union(classes);
+                    }
+                    let postings = self.sources.entry(source).or_default();
+                    postings.posted[role].push(id);
+                    for pattern in &self.interner.patterns[literal.id as usize] {
+                        postings.add(pattern, Posting::new(role, id));
+                    }
+                }
+            }
+        }
+    }
+
+    fn cost(&self, part: &Tree) -> u32 {
+        let mut cost = 0;
+        part.literals(&mut |literal| {
+            cost += match literal.place {
+                Place::ProcessAncestors | Place::ActorAncestors | Place::NotBefore => 2,
+                Place::Whole => 5000,
+                _ => self.interner.atoms[literal.id as usize].test.cost(),
+            }
+        });
+        cost
+    }
+
+    /// Emits a part at its place, with the places to go on at.
+    fn emit(&mut self, part: &Tree, at: u32, then: u32, otherwise: u32) {
+        match part {
+            Tree::And(parts) | Tree::Or(parts) => {
+                let all = matches!(part, Tree::And(_));
+                let mut order: Vec<&Tree> = parts.iter().collect();
+                order.sort_by_key(|part| self.cost(part));
+                let mut at = at;
+                for (number, part) in order.iter().enumerate() {
+                    let next = at + part.size() as u32;
+                    let last = number + 1 == order.len();
+                    match (all, last) {
+                        (_, true) => self.emit(part, at, then, otherwise),
+                        (true, false) => self.emit(part, at, next, otherwise),
+                        (false, false) => self.emit(part, at, then, next),
+                    }
+                    at = next;
+                }
+            }
+            Tree::Literal(literal) => {
+                let slot = self.slot(*literal);
+                self.instructions.push(Instruction {
+                    literal: *literal,
+                    slot,
+                    then,
+                    otherwise,
+                });
+            }
+            // Constants have been folded away; a lone one has no instruction.
+            Tree::Constant(_) => {}
+        }
+    }
+
+    fn slot(&mut self, literal: Literal) -> u32 {
+        let is_atom = literal.place.role().is_some() || literal.place == Place::Event;
+        if !is_atom || self.interner.atoms[literal.id as usize].test.cost() < REMEMBERED {
+            return NO_SLOT;
+        }
+        let next = self.slots.len() as u32;
+        *self
+            .slots
+            .entry((literal.place, literal.id))
+            .or_insert(next)
+    }
+
+    fn tables(self, frequencies: &Frequencies) -> Tables {
+        let mut tables = Tables::default();
+        let mut lanes: [(Vec<u16>, Vec<u32>); 4] = Default::default();
+        let mut event_sources: [Vec<u16>; 9] = Default::default();
+        let mut sources = Vec::with_capacity(self.sources.len());
+        let none = GramCounts::new();
+        for ((source, postings), number) in self.sources.into_iter().zip(0u16..) {
+            let counts = frequencies.grams(source).unwrap_or(&none);
+            for (role, lane) in lanes.iter_mut().enumerate() {
+                if !postings.posted[role].is_empty() {
+                    lane.0.push(number);
+                    lane.1.extend_from_slice(&postings.posted[role]);
+                }
+            }
+            if let Some(classes) = self.event_classes.get(&source) {
+                for class in classes.iter() {
+                    event_sources[class as usize].push(number);
+                }
+            }
+            sources.push(postings.table(source, counts));
+        }
+        tables.sources = sources.into();
+        for ((lane, (sources, posted)), always) in
+            tables.lanes.iter_mut().zip(lanes).zip(self.lane_always)
+        {
+            *lane = LaneTable {
+                sources: sources.into(),
+                always: always.into(),
+                posted: unique(posted),
+            };
+        }
+        for class in EventClass::ALL {
+            let class = class as usize;
+            tables.event_sources[class] = std::mem::take(&mut event_sources[class]).into();
+        }
+        tables.always = self.always.map(Into::into);
+        for ((table, pairs), used_in) in tables.any.iter_mut().zip(self.any).zip(self.any_used) {
+            *table = any_table(pairs, used_in);
+        }
+        tables
+    }
+}
+
+/// What a unit is found by.
+#[derive(Debug, Clone, Copy, Default)]
+struct Home {
+    role: Option<Role>,
+    source: Option<Source>,
+}
+
+impl Home {
+    /// 0 if the part asks for the home's text alone, 1 if for its image, else 2.
+    fn stage(&self, part: &Tree, interner: &Interner) -> u8 {
+        let mut stage = 0;
+        part.literals(&mut |literal| {
+            let own = match (literal.place.role(), self.role) {
+                (Some(role), Some(home)) if role == home => {
+                    let source = interner.atoms[literal.id as usize].source;
+                    match self.source {
+                        _ if !source.is_of_image() => 2,
+                        Some(home) if home == source => 0,
+                        _ => 1,
+                    }
+                }
+                _ => 2,
+            };
+            stage = stage.max(own);
+        });
+        stage
+    }
+}
+
+impl Postings {
+    fn add(&mut self, pattern: &Pattern, posting: Posting) {
+        let next = self.patterns.len() as u32;
+        let id = *self.ids.entry(pattern.clone()).or_insert(next);
+        if id == next {
+            self.patterns.push(pattern.clone());
+        }
+        self.list.push((id, posting));
+    }
+
+    fn table(mut self, source: Source, counts: &GramCounts) -> SourceTable {
+        self.list.sort_unstable();
+        self.list.dedup();
+        let (starts, postings) = by_key(self.patterns.len(), &self.list);
+        SourceTable {
+            source,
+            index: SourceIndex::new(&self.patterns, counts),
+            starts,
+            postings,
+            posted: self.posted.map(unique),
+        }
+    }
+}
+
+fn any_table(mut pairs: Vec<(u32, u32)>, used_in: ClassSet) -> AnyTable {
+    pairs.sort_unstable();
+    pairs.dedup();
+    let bodies = pairs.last().map_or(0, |(body, _)| *body as usize + 1);
+    let (starts, units) = by_key(bodies, &pairs);
+    AnyTable {
+        used_in,
+        posted: unique(units.to_vec()),
+        starts,
+        units,
+    }
+}
+
+/// Sorted pairs as the places where each key's values begin, and the values.
+fn by_key<T: Copy>(keys: usize, pairs: &[(u32, T)]) -> (Box<[u32]>, Box<[T]>) {
+    let mut starts = vec![0u32; keys + 1];
+    for (key, _) in pairs {
+        starts[*key as usize + 1] += 1;
+    }
+    for at in 1..starts.len() {
+        starts[at] += starts[at - 1];
+    }
+    (
+        starts.into(),
+        pairs.iter().map(|(_, value)| *value).collect(),
+    )
+}
+
+fn unique(mut list: Vec<u32>) -> Box<[u32]> {
+    list.sort_unstable();
+    list.dedup();
+    list.into()
+}

@@ -1,0 +1,166 @@
+//! Patterns: what a predicate can be found by in an event.
+//!
+//! A predicate that is true, or may be, has at least one of its patterns in the
+//! value. Patterns are compared in *filter form* ([`filter_char`]), which is
+//! coarser than the rules' own comparison: a hit says "look closer", no hit says
+//! "certainly not".
+
+use crate::compile::literals;
+use crate::fold::fold_char;
+use crate::glob::{Glob, Part};
+use picket_lang::ir::{IpNetwork, Test, TextMatch, TextTest};
+
+/// One way to find a predicate.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Pattern {
+    /// The text equals this (filter form).
+    Equals(Box<[u8]>),
+    /// The text begins with this; never empty.
+    Prefix(Box<[u8]>),
+    /// The text ends with this; never empty.
+    Suffix(Box<[u8]>),
+    /// The text holds this; never empty.
+    Contains(Box<[u8]>),
+    /// Only the predicate itself can tell.
+    Ask,
+    /// The number is this.
+    Number(i64),
+    /// The number lies between these, inclusive.
+    Range(i64, i64),
+    /// The address lies in this network.
+    Network(IpNetwork),
+    /// The value is this.
+    Bool(bool),
+    /// There is a value.
+    Present,
+}
+
+/// The char that stands for `c` in filter form: folded, and the two letters
+/// that only regexes without case equate with ASCII ones (long s, Kelvin sign)
+/// as those.
+pub(crate) fn filter_char(c: char) -> char {
+    match fold_char(c) {
+        '\u{17F}' => 's',
+        '\u{212A}' => 'k',
+        c => c,
+    }
+}
+
+/// A text in filter form.
+pub(crate) fn filter_form(text: &str) -> Box<[u8]> {
+    let text: String = text.chars().map(filter_char).collect();
+    text.into_bytes().into()
+}
+
+/// The patterns of a test: if it holds or is unknown, one of them hits.
+pub(crate) fn patterns(test: &Test) -> Vec<Pattern> {
+    match test {
+        Test::Text(text) => {
+            let mut patterns: Vec<Pattern> = Vec::new();
+            for pattern in &text.patterns {
+                patterns.extend(text_patterns(text, pattern));
+            }
+            if patterns.contains(&Pattern::Present) {
+                return vec![Pattern::Present];
+            }
+            patterns
+        }
+        Test::Number(ranges) => ranges
+            .iter()
+            .map(|range| match (*range.start(), *range.end()) {
+                (low, high) if low == high => Pattern::Number(low),
+                (low, high) => Pattern::Range(low, high),
+            })
+            .collect(),
+        Test::Ip(networks) => networks.iter().copied().map(Pattern::Network).collect(),
+        Test::Bool(expected) => vec![Pattern::Bool(*expected)],
+        Test::Exists | Test::TextNot { .. } | Test::NumberNot(_) | Test::IpNot(_) => {
+            vec![Pattern::Present]
+        }
+    }
+}
+
+fn text_patterns(test: &TextTest, pattern: &str) -> Vec<Pattern> {
+    let form = filter_form(pattern);
+    if test.how == TextMatch::Equals {
+        return vec![Pattern::Equals(form)];
+    }
+    if pattern.is_empty() {
+        return vec![Pattern::Present];
+    }
+    match test.how {
+        TextMatch::Equals => vec![Pattern::Equals(form)],
+        TextMatch::Contains => vec![Pattern::Contains(form)],
+        TextMatch::StartsWith => vec![Pattern::Prefix(form)],
+        TextMatch::EndsWith => vec![Pattern::Suffix(form)],
+        TextMatch::Glob => vec![glob_pattern(&Glob::new(pattern, test.ignore_case))],
+        TextMatch::Regex => match literals::required(pattern, test.ignore_case) {
+            Some(literals) => literals
+                .into_iter()
+                .map(|literal| Pattern::Contains(literal.into_bytes().into()))
+                .collect(),
+            None => vec![Pattern::Ask],
+        },
+    }
+}
+
+/// The best single pattern of a glob.
+fn glob_pattern(glob: &Glob) -> Pattern {
+    let parts = glob.parts();
+    let mut runs: Vec<(usize, String)> = Vec::new();
+    let mut at = 0;
+    while at < parts.len() {
+        let text: String = parts[at..]
+            .iter()
+            .map_while(|part| match part {
+                Part::Char(c) => Some(filter_char(*c)),
+                _ => None,
+            })
+            .collect();
+        let length = text.chars().count();
+        if length > 0 {
+            runs.push((at, text));
+        }
+        at += length.max(1);
+    }
+    let Some((at, text)) = runs.into_iter().max_by_key(|(_, text)| text.len()) else {
+        return match parts {
+            [] => Pattern::Equals(Box::new([])),
+            [Part::Run] => Pattern::Present,
+            _ => Pattern::Ask,
+        };
+    };
+    let length = text.chars().count();
+    let form = text.into_bytes().into();
+    match (at == 0, at + length == parts.len()) {
+        (true, true) => Pattern::Equals(form),
+        (true, false) => Pattern::Prefix(form),
+        (false, true) => Pattern::Suffix(form),
+        (false, false) => Pattern::Contains(form),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn glob(pattern: &str) -> Pattern {
+        glob_pattern(&Glob::new(pattern, false))
+    }
+
+    #[test]
+    fn a_glob_is_found_by_its_longest_run() {
+        let bytes = |text: &str| text.as_bytes().into();
+        assert_eq!(glob("/usr/*.so"), Pattern::Prefix(bytes("/usr/")));
+        assert_eq!(glob("/u*.so.1"), Pattern::Suffix(bytes(".so.1")));
+        assert_eq!(glob("*Lib*"), Pattern::Contains(bytes("lib")));
+        assert_eq!(glob("abc"), Pattern::Equals(bytes("abc")));
+        assert_eq!(glob("*"), Pattern::Present);
+        assert_eq!(glob("?*"), Pattern::Ask);
+    }
+
+    #[test]
+    fn filter_form_is_coarser_than_folding() {
+        assert_eq!(&*filter_form("K\u{212A}S\u{17F}É"), "kkssé".as_bytes());
+    }
+}

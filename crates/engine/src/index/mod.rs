@@ -1,0 +1,6 @@
+//! Tables that find the patterns a value holds.
+
+pub(crate) mod grams;
+pub(crate) mod hash;
+pub(crate) mod source;
+pub(crate) mod texts;

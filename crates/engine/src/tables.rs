@@ -1,0 +1,156 @@
+//! The compiled program's tables.
+
+use crate::compile::normal::Source;
+use crate::index::source::SourceIndex;
+use crate::run::code::{Code, Instruction};
+use picket_model::ClassSet;
+
+/// The place of event fields among the roles of postings.
+pub(crate) const EVENT: usize = 4;
+
+/// Everything that evaluation reads. A *unit* is a rule, or the body of an
+/// `any LIST (…)`, which is asked of each process of the list.
+#[derive(Debug, Default)]
+pub(crate) struct Tables {
+    pub code: Code,
+    /// Rules in their order, then bodies.
+    pub units: Box<[Unit]>,
+    pub rule_count: u32,
+    pub sources: Box<[SourceTable]>,
+    /// By role.
+    pub lanes: [LaneTable; 4],
+    /// By class: sources of event fields that have postings.
+    pub event_sources: [Box<[u16]>; 9],
+    /// By class: units that nothing finds.
+    pub always: [Box<[u32]>; 9],
+    /// By list.
+    pub any: [AnyTable; 2],
+}
+
+/// Where a unit's program stands.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Unit {
+    pub classes: ClassSet,
+    /// It may be found in more than one way in one event.
+    pub shared: bool,
+    /// The program; what asks only for the text that the unit is found by comes
+    /// first, up to `text_end`.
+    pub start: u32,
+    pub text_end: u32,
+    /// Up to here it asks only for the image that the unit is found by.
+    pub image_end: u32,
+    pub end: u32,
+}
+
+/// The patterns of one source, and the units found by each.
+#[derive(Debug)]
+pub(crate) struct SourceTable {
+    pub source: Source,
+    pub index: SourceIndex,
+    /// By pattern: where its postings begin; and the end of the last.
+    pub starts: Box<[u32]>,
+    /// Role and unit, by pattern.
+    pub postings: Box<[Posting]>,
+    /// By role, and [`EVENT`]: each unit that is found by this source.
+    pub posted: [Box<[u32]>; 5],
+}
+
+/// A unit that a pattern finds in the process with some role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Posting(u32);
+
+impl Posting {
+    const UNIT_BITS: u32 = 28;
+
+    pub(crate) fn new(role: usize, unit: u32) -> Posting {
+        Posting((role as u32) << Self::UNIT_BITS | unit)
+    }
+
+    fn role(self) -> usize {
+        (self.0 >> Self::UNIT_BITS) as usize
+    }
+
+    fn unit(self) -> u32 {
+        self.0 & ((1 << Self::UNIT_BITS) - 1)
+    }
+}
+
+impl SourceTable {
+    /// The units that a pattern finds in a role.
+    #[inline]
+    pub(crate) fn units(&self, pattern: u32, role: usize) -> impl Iterator<Item = u32> + use<'_> {
+        let start = self.starts[pattern as usize] as usize;
+        let end = self.starts[pattern as usize + 1] as usize;
+        self.postings[start..end]
+            .iter()
+            .filter(move |posting| posting.role() == role)
+            .map(|posting| posting.unit())
+    }
+}
+
+/// What is looked up in the process with one role.
+#[derive(Debug, Default)]
+pub(crate) struct LaneTable {
+    /// Sources that have postings.
+    pub sources: Box<[u16]>,
+    /// Units that nothing finds, but which ask for this image.
+    pub always: Box<[u32]>,
+    /// Each unit that is found in this role.
+    pub posted: Box<[u32]>,
+}
+
+impl LaneTable {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.always.is_empty() && self.posted.is_empty()
+    }
+}
+
+/// The units found by the bodies that a list fulfils.
+#[derive(Debug, Default)]
+pub(crate) struct AnyTable {
+    /// The classes whose rules look at the list.
+    pub used_in: ClassSet,
+    /// By body: where its units begin; and the end of the last.
+    pub starts: Box<[u32]>,
+    pub units: Box<[u32]>,
+    /// Each unit that is found by this list.
+    pub posted: Box<[u32]>,
+}
+
+impl AnyTable {
+    #[inline]
+    pub(crate) fn units(&self, body: u32) -> &[u32] {
+        match self.starts.get(body as usize..body as usize + 2) {
+            Some(&[start, end]) => &self.units[start as usize..end as usize],
+            _ => &[],
+        }
+    }
+}
+
+impl Tables {
+    /// What the tables take, in bytes, without the regexes that were built so far.
+    pub(crate) fn memory(&self) -> usize {
+        let words = |list: &[u32]| list.len() * 4;
+        let sources: usize = self
+            .sources
+            .iter()
+            .map(|table| {
+                table.index.memory()
+                    + words(&table.starts)
+                    + table.postings.len() * 4
+                    + table.posted.iter().map(|list| words(list)).sum::<usize>()
+            })
+            .sum();
+        let any: usize = self
+            .any
+            .iter()
+            .map(|any| words(&any.starts) + words(&any.units) + words(&any.posted))
+            .sum();
+        let atoms: usize = self.code.atoms.iter().map(|atom| atom.memory()).sum();
+        self.code.instructions.len() * size_of::<Instruction>()
+            + self.units.len() * size_of::<Unit>()
+            + sources
+            + any
+            + atoms
+    }
+}
