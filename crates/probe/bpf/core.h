@@ -40,6 +40,9 @@
 #define AT_FDCWD (-100)
 #define AT_REMOVEDIR 0x200
 #define AT_EMPTY_PATH 0x1000
+#define AT_NULL 0 // linux/auxvec.h, as the next
+#define AT_EXECFN 31
+#define PAGE_SIZE 4096 // the smallest there is
 #define O_ACCMODE 3
 #define O_WRONLY 1
 #define O_RDWR 2
@@ -203,6 +206,7 @@ struct fs_struct {
 struct mm_struct {
 	unsigned long arg_start;
 	unsigned long arg_end;
+	unsigned long saved_auxv[1]; // longer, and differently so
 	struct file *exe_file;
 };
 

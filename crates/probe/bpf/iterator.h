@@ -5,6 +5,51 @@
 
 #include "image.h"
 
+// No kernel keeps more pairs.
+#define AUXV_PAIRS 40
+
+// Where the process keeps the name it was executed by: near the top of its
+// stack, named by the auxiliary vector. The process can change it.
+static __always_inline __u64 executed_name(struct mm_struct *mm)
+{
+	__u64 pair[2];
+
+	for (int i = 0; i < AUXV_PAIRS; i++) {
+		if (bpf_probe_read_kernel(pair, sizeof(pair),
+					  (void *)mm + bpf_core_field_offset(struct mm_struct, saved_auxv) +
+						  i * sizeof(pair)) ||
+		    pair[0] == AT_NULL)
+			return 0;
+		if (pair[0] == AT_EXECFN)
+			return pair[1];
+	}
+	return 0;
+}
+
+static __always_inline void text_executed_name(struct scratch *scratch, struct picket_text *text,
+					       struct task_struct *task)
+{
+	__u64 name = executed_name(BPF_CORE_READ(task, mm));
+	// Not past the page: behind the stack there may be nothing.
+	__u32 len = PAGE_SIZE - (name & (PAGE_SIZE - 1));
+	char *copy = scratch->walk.text;
+
+	text_mark(text, PICKET_UNKNOWN);
+	if (!name)
+		return;
+	asm volatile("" : "+r"(len));
+	len = ((len - 1) & (PAGE_SIZE - 1)) + 1;
+	// A name that goes on in the next page is marked as cut.
+	copy[len] = 0;
+	if (bpf_copy_from_user_task(copy, len, (void *)name, task, 0)) {
+		count_error(PICKET_AT_TEXT);
+		return;
+	}
+	text_kernel(scratch, text, copy);
+	if (text->len >= len)
+		text->known = PICKET_TRUNCATED;
+}
+
 SEC("iter.s/task")
 int running(struct bpf_iter__task *ctx)
 {
@@ -35,9 +80,12 @@ int running(struct bpf_iter__task *ctx)
 		text_mark(&texts[PICKET_EXEC_PATH],
 			  task->flags & PF_KTHREAD ? PICKET_ABSENT : PICKET_UNKNOWN);
 	}
-	// These were bprm's, which is gone.
-	text_mark(&texts[PICKET_EXEC_FILENAME],
-		  task->flags & PF_KTHREAD ? PICKET_ABSENT : PICKET_UNKNOWN);
+	if (mm)
+		text_executed_name(scratch, &texts[PICKET_EXEC_FILENAME], task);
+	else
+		text_mark(&texts[PICKET_EXEC_FILENAME],
+			  task->flags & PF_KTHREAD ? PICKET_ABSENT : PICKET_UNKNOWN);
+	// It was bprm's, which is gone.
 	text_mark(&texts[PICKET_EXEC_INTERPRETER],
 		  task->flags & PF_KTHREAD ? PICKET_ABSENT : PICKET_UNKNOWN);
 	image_surroundings(scratch, task);

@@ -6,6 +6,7 @@
 mod capability;
 mod dns;
 mod file;
+mod load;
 mod network;
 mod process;
 mod uring;

@@ -184,7 +184,10 @@ fn threads_are_not_processes() {
 
 #[test]
 fn what_already_runs_is_told_with_its_ancestors() {
-    let mut child = Command::new("/bin/sleep").arg("1000").current_dir("/usr").spawn().expect("sleep");
+    // Asked for by a name that is not the file's.
+    let link = tempdir("running").join("sleeper");
+    std::os::unix::fs::symlink(std::fs::canonicalize("/bin/sleep").expect("sleep"), &link).expect("symlink");
+    let mut child = Command::new(&link).arg0("sleep").arg("1000").current_dir("/usr").spawn().expect("sleep");
     let mut running = Vec::new();
     if let Some(mut watch) = Watch::classes([]) {
         watch
@@ -201,7 +204,8 @@ fn what_already_runs_is_told_with_its_ancestors() {
     let record = find(child.id()).expect("the child");
     let Body::Running(exec) = &record.body else { panic!("{record:?}") };
     assert_eq!(known(&exec.working_directory), "/usr");
-    assert_eq!(&**exec.args.known().expect("args"), ["/bin/sleep".into(), "1000".into()]);
+    assert_eq!(known(&exec.filename), link.to_str().expect("utf-8"));
+    assert_eq!(&**exec.args.known().expect("args"), ["sleep".into(), "1000".into()]);
     assert_eq!(record.task.parent.pid, std::process::id());
     // Up to a process without a parent.
     let mut at = record;
