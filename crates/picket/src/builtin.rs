@@ -1,0 +1,30 @@
+//! The built-in rule pack, as it was when the binary was built.
+
+use picket_lang::Source;
+
+/// Names below `rules/`, and contents, sorted by name.
+const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/builtin_rules.rs"));
+
+/// The files of the pack; diagnostics and findings name them `builtin:NAME`.
+pub fn sources() -> Vec<Source> {
+    FILES
+        .iter()
+        .map(|(name, bytes)| Source::new(format!("builtin:{name}"), *bytes))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pack_has_no_errors() {
+        let sources = sources();
+        let checked = picket_lang::check(&sources, &picket_lang::Limits::default());
+        assert!(
+            checked.diagnostics.is_empty(),
+            "{}",
+            picket_lang::render_text(&checked.diagnostics, &sources, false)
+        );
+    }
+}

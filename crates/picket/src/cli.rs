@@ -1,0 +1,137 @@
+//! The command line.
+
+use crate::commands::{
+    completion, explain, man, match_events, rules_check, rules_convert, rules_test, server,
+};
+use crate::live::{doctor, record, replay, sensor, up};
+use anyhow::Result;
+use clap::{CommandFactory, Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Runtime defence for Linux: sees what happens on a host, matches it against
+/// rules, and answers.
+#[derive(Debug, Parser)]
+#[command(
+    name = "picket",
+    version,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 fine, 1 the answer is no, 2 usage or input error.\n\
+        Data goes to stdout, everything else to stderr.\n\n\
+        Example: see what the built-in rules find on this host\n  sudo picket up"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watch this host with the built-in rules and show what they find
+    #[command(after_help = "Example:\n  sudo picket up --data /var/lib/picket")]
+    Up(up::Args),
+    /// Watch this host; findings go to stdout
+    #[command(
+        after_help = "Examples:\n  sudo picket sensor --rules rules/ > findings.jsonl\n  \
+            sudo picket sensor --rules site.yaml --enforce-in /sys/fs/cgroup/shop --format text\n\n\
+            SIGHUP and changed files reload the rules; SIGTERM and Ctrl-C stop it."
+    )]
+    Sensor(sensor::Args),
+    /// Write what happens on this host to a file
+    #[command(
+        after_help = "Examples:\n  sudo picket record -o host.picket --duration 60\n  \
+            sudo picket record -o events.jsonl --format json"
+    )]
+    Record(record::Args),
+    /// Take a recording through the whole pipeline again
+    #[command(after_help = "Example:\n  picket replay host.picket --rules rules/")]
+    Replay(replay::Args),
+    /// Tell what this kernel lets the sensor see and stop
+    #[command(after_help = "Exit code 0 if every event class is seen, 1 if not.\n\n\
+            Example:\n  sudo picket doctor")]
+    Doctor(doctor::Args),
+    /// Work with rule files
+    #[command(
+        arg_required_else_help = true,
+        after_help = "Example:\n  picket rules check rules/"
+    )]
+    Rules {
+        #[command(subcommand)]
+        command: RulesCommand,
+    },
+    /// Match recorded events against rules: OCSF events in, Detection Findings out
+    #[command(
+        name = "match",
+        after_help = "Examples:\n  picket match --rules rules/ events.jsonl > findings.jsonl\n  \
+            jq -c '.evidences[0]' findings.jsonl | picket match --rules new.yaml --format text"
+    )]
+    Match(match_events::Args),
+    /// Tell which predicate made a rule match an event or not
+    #[command(
+        after_help = "Exit code 0 if the rule matches (one of) the events, 1 if not.\n\n\
+            Example:\n  picket explain --rule web-shell --rules rules/ event.json"
+    )]
+    Explain(explain::Args),
+    /// Run the control plane (not in this version)
+    #[command(after_help = "Example:\n  picket server --config /etc/picket/server.toml")]
+    Server(server::Args),
+    /// Write a shell's completion script to stdout
+    #[command(after_help = "Example:\n  picket completion bash > /etc/bash_completion.d/picket")]
+    Completion(completion::Args),
+    /// Write the manual pages
+    #[command(hide = true, after_help = "Example:\n  picket man /usr/share/man/man1")]
+    Man(man::Args),
+}
+
+#[derive(Debug, Subcommand)]
+enum RulesCommand {
+    /// Check rule files: exit code 0, or 1 with every diagnostic
+    #[command(after_help = "Examples:\n  picket rules check rules/ site.yaml\n  \
+            picket rules check --format json rules/ | jq '.[].message'")]
+    Check(rules_check::Args),
+    /// Run the tests inside rule files: exit code 1 if one fails
+    #[command(after_help = "Example:\n  picket rules test rules/")]
+    Test(rules_test::Args),
+    /// Write rules of any format as native YAML to stdout
+    #[command(after_help = "Example:\n  picket rules convert rules/web.yaml > canonical.yaml")]
+    Convert(rules_convert::Args),
+}
+
+/// Parses the command line and does what it says.
+pub fn run() -> Result<ExitCode> {
+    match Cli::parse().command {
+        Command::Up(args) => up::run(&args),
+        Command::Sensor(args) => sensor::run(&args),
+        Command::Record(args) => record::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Rules { command } => match command {
+            RulesCommand::Check(args) => rules_check::run(&args),
+            RulesCommand::Test(args) => rules_test::run(&args),
+            RulesCommand::Convert(args) => rules_convert::run(&args),
+        },
+        Command::Match(args) => match_events::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Server(args) => server::run(&args),
+        Command::Completion(args) => completion::run(&args, Cli::command()),
+        Command::Man(args) => man::run(&args, Cli::command()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent_and_every_command_has_an_example() {
+        Cli::command().debug_assert();
+        fn look(command: &clap::Command) {
+            let help = command.get_after_help().map(ToString::to_string);
+            let help = help.unwrap_or_default();
+            assert!(help.contains("Example"), "{}", command.get_name());
+            command.get_subcommands().for_each(look);
+        }
+        look(&Cli::command());
+    }
+}
