@@ -2,8 +2,11 @@
 
 use crate::support::{Bench, EVENTS, Ran};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 const PORTS: &str = r#"rules:
   - id: port-4444
@@ -228,18 +231,26 @@ fn findings_come_at_once_and_evidence_can_be_matched_again() {
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let (sender, lines) = mpsc::channel();
+    let reader = thread::spawn(move || {
+        for line in stdout.lines() {
+            let _ = sender.send(line.unwrap());
+        }
+    });
     writeln!(stdin, "{}", EVENTS[0]).unwrap();
-    let mut line = String::new();
-    // The input is still open: this would wait for ever if it were buffered.
-    stdout.read_line(&mut line).unwrap();
-    let finding: Value = serde_json::from_str(&line).unwrap();
+    // The input is still open: nothing would come if findings were held back.
+    let first = lines
+        .recv_timeout(Duration::from_secs(20))
+        .unwrap_or_default();
+    let finding: Value = serde_json::from_str(&first).unwrap_or_default();
     writeln!(stdin, "{}", finding["evidences"][0]).unwrap();
     drop(stdin);
-    let mut again = String::new();
-    stdout.read_to_string(&mut again).unwrap();
-    assert_eq!(again, line);
-    assert!(child.wait().unwrap().success());
+    let status = child.wait().unwrap();
+    reader.join().unwrap();
+    let again: Vec<String> = lines.iter().collect();
+    assert_eq!(again, [first]);
+    assert!(status.success());
 }
 
 #[test]

@@ -197,3 +197,52 @@ fn broken_rules_are_not_tested() {
         .says("process.nmae")
         .says("error: nothing was tested: 1 error");
 }
+
+#[test]
+fn convert_keeps_native_rules_as_they_are() {
+    let bench = Bench::with_web_shell();
+    bench.write(
+        "more/other.yaml",
+        format!("---\n# why\nrules:\n{}", no_test_rule()),
+    );
+    let ran = bench
+        .run(&["rules", "convert", "web.yaml", "more"])
+        .expect_code(0)
+        .is_silent_on_stderr();
+    assert_eq!(
+        ran.stdout,
+        format!(
+            "--- # web.yaml\n{WEB_SHELL}--- # more/other.yaml\n# why\nrules:\n{}",
+            no_test_rule()
+        )
+    );
+    bench.write("converted.yaml", ran.stdout);
+    bench
+        .run(&["rules", "test", "converted.yaml"])
+        .expect_code(0)
+        .prints("2 rules (1 rule without a test), 2 tests: all pass");
+}
+
+#[test]
+fn convert_refuses_what_it_cannot_say() {
+    let bench = Bench::new();
+    bench.write(
+        "sigma.yml",
+        "title: x\nlogsource: {product: linux}\ndetection: {a: {Image: x}, condition: a}\n",
+    );
+    bench.write("falco.yaml", "- rule: x\n  condition: evt.type = execve\n");
+    bench.write("broken.yaml", BROKEN);
+    for (name, message) in [
+        ("sigma.yml", "Sigma"),
+        ("falco.yaml", "Falco"),
+        ("broken.yaml", "process.nmae"),
+    ] {
+        bench
+            .run(&["rules", "convert", name])
+            .expect_code(1)
+            .is_silent_on_stdout()
+            .says(name)
+            .says(message)
+            .says("error: nothing was converted: 1 error\n");
+    }
+}
