@@ -22,15 +22,15 @@ static __always_inline __u64 inode_mtime_ns(struct inode *inode)
 
 static __always_inline void image_identity(struct picket_exec *exec, struct inode *inode)
 {
-	struct super_block *super = inode->i_sb;
+	struct super_block *super = BPF_CORE_READ(inode, i_sb);
 
-	exec->inode = inode->i_ino;
-	exec->device = super->s_dev;
-	exec->links = inode->i_nlink;
+	exec->inode = BPF_CORE_READ(inode, i_ino);
+	exec->device = BPF_CORE_READ(super, s_dev);
+	exec->links = BPF_CORE_READ(inode, i_nlink);
 	exec->mtime_ns = inode_mtime_ns(inode);
 	if (exec->links == 0)
 		exec->flags |= PICKET_EXEC_DELETED;
-	if (super->s_magic == OVERLAYFS_SUPER_MAGIC) {
+	if (BPF_CORE_READ(super, s_magic) == OVERLAYFS_SUPER_MAGIC) {
 		// struct ovl_inode keeps the upper layer's dentry right behind
 		// the inode; its type is the module's own.
 		void *upper = NULL;
@@ -89,6 +89,7 @@ static __always_inline void walk_task_cgroup(struct walk *walk, struct task_stru
 static __always_inline void image_start(struct scratch *scratch, struct task_struct *task)
 {
 	struct picket_exec *exec = &scratch->exec;
+	const struct cred *cred;
 
 	exec->flags = 0;
 	exec->inode = 0;
@@ -96,21 +97,23 @@ static __always_inline void image_start(struct scratch *scratch, struct task_str
 	exec->links = 0;
 	exec->mtime_ns = 0;
 	exec->capabilities = 0;
-	bpf_core_read(&exec->capabilities, sizeof(exec->capabilities), &task->cred->cap_effective);
+	cred = BPF_CORE_READ(task, cred);
+	bpf_core_read(&exec->capabilities, sizeof(exec->capabilities), &cred->cap_effective);
 }
 
 static __always_inline void image_surroundings(struct scratch *scratch, struct task_struct *task)
 {
 	struct picket_text *texts = scratch->exec.texts;
-	struct fs_struct *fs = task->fs;
-	struct tty_struct *tty = task->signal->tty;
+	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+	struct tty_struct *tty = BPF_CORE_READ(task, signal, tty);
 
 	if (fs)
-		text_path(scratch, &texts[PICKET_EXEC_CWD], fs->pwd.mnt, fs->pwd.dentry);
+		text_path(scratch, &texts[PICKET_EXEC_CWD], BPF_CORE_READ(fs, pwd.mnt),
+			  BPF_CORE_READ(fs, pwd.dentry));
 	else
 		text_mark(&texts[PICKET_EXEC_CWD], PICKET_ABSENT);
 	if (tty)
-		text_kernel(scratch, &texts[PICKET_EXEC_TTY], tty->name);
+		text_kernel(scratch, &texts[PICKET_EXEC_TTY], &tty->name);
 	else
 		text_mark(&texts[PICKET_EXEC_TTY], PICKET_ABSENT);
 	walk_task_cgroup(&scratch->walk, task);
@@ -120,7 +123,7 @@ static __always_inline void image_surroundings(struct scratch *scratch, struct t
 // How many bytes of arguments to read.
 static __always_inline __u32 args_len(struct mm_struct *mm, struct picket_text *text)
 {
-	__u64 len = mm->arg_end - mm->arg_start;
+	__u64 len = BPF_CORE_READ(mm, arg_end) - BPF_CORE_READ(mm, arg_start);
 
 	text->len = 0;
 	text->reserved = 0;

@@ -57,7 +57,7 @@ int running(struct bpf_iter__task *ctx)
 	struct scratch *scratch;
 	struct picket_text *texts;
 	struct mm_struct *mm;
-	struct file *file = NULL;
+	struct file *file;
 	char *end;
 	__u32 len;
 
@@ -69,12 +69,12 @@ int running(struct bpf_iter__task *ctx)
 	texts = scratch->exec.texts;
 	head_fill(&scratch->exec.head, PICKET_RUNNING, 0, task);
 	image_start(scratch, task);
-	mm = task->mm;
-	if (mm)
-		file = mm->exe_file;
+	mm = BPF_CORE_READ(task, mm);
+	file = BPF_CORE_READ(mm, exe_file);
 	if (file) {
-		image_identity(&scratch->exec, file->f_inode);
-		text_path(scratch, &texts[PICKET_EXEC_PATH], file->f_path.mnt, file->f_path.dentry);
+		image_identity(&scratch->exec, BPF_CORE_READ(file, f_inode));
+		text_path(scratch, &texts[PICKET_EXEC_PATH], BPF_CORE_READ(file, f_path.mnt),
+			  BPF_CORE_READ(file, f_path.dentry));
 	} else {
 		// A kernel thread has no file; a dead leader has let go of it.
 		text_mark(&texts[PICKET_EXEC_PATH],
@@ -96,7 +96,7 @@ int running(struct bpf_iter__task *ctx)
 		if (len > PICKET_TEXT_MAX)
 			len = PICKET_TEXT_MAX;
 		args_done(scratch, &texts[PICKET_EXEC_ARGS], len,
-			  end ? bpf_copy_from_user_task(end, len, (void *)mm->arg_start, task, 0) :
+			  end ? bpf_copy_from_user_task(end, len, (void *)BPF_CORE_READ(mm, arg_start), task, 0) :
 				-1);
 	} else {
 		text_mark(&texts[PICKET_EXEC_ARGS],

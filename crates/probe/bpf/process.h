@@ -33,7 +33,7 @@ int process_exit(__u64 *ctx)
 
 	// do_exit counted this thread out already. (Two last threads that end
 	// at the same moment can both pass: the record may come twice.)
-	if (task->signal->live.counter != 0)
+	if (BPF_CORE_READ(task, signal, live.counter) != 0)
 		return 0;
 	exit = record_reserve(PICKET_EXIT, sizeof(*exit));
 	if (!exit)
@@ -51,8 +51,8 @@ int process_exec(__u64 *ctx)
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct linux_binprm *bprm = (void *)ctx[2];
 	struct scratch *scratch = scratch_take(SCRATCH_EXEC);
-	struct file *file = bprm->file;
-	struct mm_struct *mm = task->mm;
+	struct file *file = BPF_CORE_READ(bprm, file);
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	struct picket_text *texts;
 	char *end;
 	__u32 len;
@@ -64,12 +64,14 @@ int process_exec(__u64 *ctx)
 	texts = scratch->exec.texts;
 	head_fill(&scratch->exec.head, PICKET_EXEC, 0, task);
 	image_start(scratch, task);
-	image_identity(&scratch->exec, file->f_inode);
-	text_path(scratch, &texts[PICKET_EXEC_PATH], file->f_path.mnt, file->f_path.dentry);
-	text_kernel(scratch, &texts[PICKET_EXEC_FILENAME], bprm->filename);
+	image_identity(&scratch->exec, BPF_CORE_READ(file, f_inode));
+	text_path(scratch, &texts[PICKET_EXEC_PATH], BPF_CORE_READ(file, f_path.mnt),
+		  BPF_CORE_READ(file, f_path.dentry));
+	text_kernel(scratch, &texts[PICKET_EXEC_FILENAME],
+		    BPF_CORE_READ(bprm, filename));
 	// The kernel replaces the pointer when a script names its interpreter.
-	if (bprm->interp != bprm->filename)
-		text_kernel(scratch, &texts[PICKET_EXEC_INTERPRETER], bprm->interp);
+	if (BPF_CORE_READ(bprm, interp) != BPF_CORE_READ(bprm, filename))
+		text_kernel(scratch, &texts[PICKET_EXEC_INTERPRETER], BPF_CORE_READ(bprm, interp));
 	else
 		text_mark(&texts[PICKET_EXEC_INTERPRETER], PICKET_ABSENT);
 	image_surroundings(scratch, task);
@@ -79,7 +81,7 @@ int process_exec(__u64 *ctx)
 	if (len > PICKET_TEXT_MAX)
 		len = PICKET_TEXT_MAX;
 	args_done(scratch, &texts[PICKET_EXEC_ARGS], len,
-		  end ? bpf_probe_read_user(end, len, (void *)mm->arg_start) : -1);
+		  end ? bpf_probe_read_user(end, len, (void *)BPF_CORE_READ(mm, arg_start)) : -1);
 
 	record_output(&scratch->exec.head, exec_size(scratch));
 	return 0;

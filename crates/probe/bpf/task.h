@@ -6,8 +6,6 @@
 
 static __always_inline __u32 task_pid_namespace(struct task_struct *task)
 {
-	// Read, not dereferenced: the verifier lets nobody compute with a
-	// pointer whose type it knows.
 	struct pid *pid = BPF_CORE_READ(task, thread_pid);
 	struct pid_namespace *ns = NULL;
 	void *upid;
@@ -43,20 +41,23 @@ static __always_inline bool task_in_scope(struct task_struct *task)
 	return BPF_CORE_READ(ancestor, kn, id) == id;
 }
 
-static __always_inline void task_fill(struct picket_task *out, struct task_struct *task)
+// Pointers are read, not followed as the types they are: for each such step the
+// verifier searches the whole kernel's types, which made loading take seconds.
+static __noinline int task_fill(struct picket_task *out, struct task_struct *task)
 {
-	struct task_struct *leader = task->group_leader;
-	struct task_struct *parent = task->real_parent->group_leader;
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	struct task_struct *parent = BPF_CORE_READ(task, real_parent, group_leader);
+	const struct cred *cred = BPF_CORE_READ(task, cred);
 
 	out->pid = task->tgid;
 	out->tid = task->pid;
-	out->start_ns = leader->start_boottime;
-	out->ppid = parent->tgid;
-	out->parent_start_ns = parent->start_boottime;
-	out->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
-	out->uid = task->cred->uid.val;
-	out->gid = task->cred->gid.val;
-	out->euid = task->cred->euid.val;
+	out->start_ns = BPF_CORE_READ(leader, start_boottime);
+	out->ppid = BPF_CORE_READ(parent, tgid);
+	out->parent_start_ns = BPF_CORE_READ(parent, start_boottime);
+	out->cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+	out->uid = BPF_CORE_READ(cred, uid.val);
+	out->gid = BPF_CORE_READ(cred, gid.val);
+	out->euid = BPF_CORE_READ(cred, euid.val);
 	out->auid = (__u32)-1;
 	out->session = (__u32)-1;
 	if (bpf_core_field_exists(task->loginuid))
@@ -64,9 +65,10 @@ static __always_inline void task_fill(struct picket_task *out, struct task_struc
 	if (bpf_core_field_exists(task->sessionid))
 		out->session = task->sessionid;
 	out->pid_namespace = task_pid_namespace(task);
-	out->mount_namespace = task->nsproxy->mnt_ns->ns.inum;
+	out->mount_namespace = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
 	__builtin_memset(out->comm, 0, sizeof(out->comm));
 	bpf_core_read_str(out->comm, sizeof(out->comm), &leader->comm);
+	return 0;
 }
 
 static __always_inline void head_start(struct picket_record *head, __u32 kind, __u32 size)
