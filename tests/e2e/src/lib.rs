@@ -1,0 +1,49 @@
+//! What the end-to-end tests are made of.
+//!
+//! ```text
+//! rules in a Scratch ─► Sensor (the picket binary) ─► Findings, with a deadline
+//!                            ▲
+//!        Cause (programs/, one exact act) in a Cgroup, a Netns, a Container or a Guest
+//! ```
+//!
+//! Nothing here waits by sleeping: a wait is for a line, for a process's end or
+//! for a file's content, and has a deadline. Nothing here acts on the host
+//! outside what a test made: every guard removes its own at the end.
+
+pub mod binary;
+pub mod cause;
+pub mod cgroup;
+pub mod container;
+pub mod dns;
+pub mod finding;
+pub mod guest;
+pub mod lines;
+pub mod netns;
+pub mod rules;
+pub mod scratch;
+pub mod sensor;
+pub mod wait;
+
+pub use cause::{Cause, Said};
+pub use cgroup::Cgroup;
+pub use finding::Finding;
+pub use scratch::Scratch;
+pub use sensor::Sensor;
+
+/// Ends the test early with a line that says why.
+///
+/// `skip_unless!(condition, "why")`
+#[macro_export]
+macro_rules! skip_unless {
+    ($condition:expr, $why:expr) => {
+        if !$condition {
+            println!("skipped: {}", $why);
+            return Ok(());
+        }
+    };
+}
+
+/// True for the superuser: without it no probe loads.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
