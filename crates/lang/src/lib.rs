@@ -13,11 +13,20 @@
 
 pub mod ir;
 
+mod check;
+mod condition;
 mod diagnostics;
+mod file;
 mod fold;
+mod formats;
 mod limits;
+mod policy;
+mod print;
+mod rule;
 mod source;
 mod suite;
+mod words;
+mod yaml;
 
 pub use diagnostics::{Diagnostic, Label, Level, render_json, render_text};
 pub use fold::{fold_char, fold_str};
@@ -25,7 +34,13 @@ pub use limits::Limits;
 pub use source::{Position, Source, SourceSpan};
 pub use suite::{RuleTest, RuleTests};
 
+use check::{Context, check_macro};
+use diagnostics::Sink;
+use file::Contents;
 use picket_model::Policy;
+use rule::Surroundings;
+use source::Lines;
+use std::collections::HashMap;
 
 /// What [`check`] made of a set of rule files.
 #[derive(Debug, Clone, Default)]
@@ -55,6 +70,32 @@ pub fn check(sources: &[Source], limits: &Limits) -> Checked {
 
 /// As [`check`], with the present time (nanoseconds since the epoch), so that
 /// exceptions that have expired are warned of.
-pub fn check_at(_sources: &[Source], _limits: &Limits, _now_ns: Option<i64>) -> Checked {
-    Checked::default()
+pub fn check_at(sources: &[Source], limits: &Limits, now_ns: Option<i64>) -> Checked {
+    let mut sink = Sink::new(sources.len(), limits.diagnostics_per_file);
+    let Contents { names, rules, policies, with_rules } = file::read(sources, limits, &mut sink);
+    let mut cx = Context { limits, names: &names, sink: &mut sink };
+    for (name, place) in names.macros_in_order() {
+        check_macro(&mut cx, name, place);
+    }
+    let mut around = Surroundings {
+        files: sources.iter().map(|source| (source.name.as_str(), Lines::new(&source.bytes))).collect(),
+        ids: HashMap::new(),
+        now_ns,
+    };
+    let mut checked = Checked::default();
+    for node in &rules {
+        if let Some(loaded) = rule::check(&mut cx, node, &mut around) {
+            checked.rules.push(loaded.rule);
+            checked.tests.push(loaded.tests);
+        }
+    }
+    let known = policy::Rules::new(&checked.rules, &around.ids);
+    let mut ids = HashMap::new();
+    checked.policies = policies
+        .iter()
+        .filter_map(|node| policy::check(node, &known, &mut ids, cx.sink))
+        .collect();
+    names.warn_unused(|source| with_rules.contains(&source), cx.sink);
+    checked.diagnostics = sink.finish();
+    checked
 }

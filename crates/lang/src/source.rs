@@ -68,6 +68,11 @@ impl<'s> Lines<'s> {
         }
     }
 
+    /// Bytes of the whole source.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Index of the line that holds the byte, from 0.
     pub(crate) fn index(&self, offset: usize) -> usize {
         self.starts.partition_point(|&start| start <= offset) - 1
