@@ -252,6 +252,15 @@ impl Event {
         }
     }
 
+    /// The process the event is about, which an action would be aimed at: the
+    /// new image of a `process.exec`, the actor of everything else.
+    pub fn own_process(&self) -> Option<&Process> {
+        match &self.detail {
+            Detail::Exec(exec) => Some(&exec.process),
+            _ => self.actor.process.value().map(|process| &**process),
+        }
+    }
+
     /// The processes of a list, nearest first.
     pub fn processes(&self, list: ProcessList) -> Ancestors<'_> {
         let process = match (list, &self.detail) {

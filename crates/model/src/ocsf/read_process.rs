@@ -193,9 +193,9 @@ impl<'j> ImageReader<'_, 'j, '_> {
         attr: A,
         read: impl FnOnce(&'j Value, Place<'_>) -> Result<T, EventError>,
     ) -> Result<Datum<T>, EventError> {
-        let path = match self.source.find(attr.json())? {
-            Some(_) => attr.json(),
-            None => also_at(attr).unwrap_or(attr.json()),
+        let path = match also_at(attr) {
+            Some(other) if self.source.find(attr.json())?.is_none() => other,
+            _ => attr.json(),
         };
         self.source
             .datum(path, self.names, self.prefix, attr.name(), read)

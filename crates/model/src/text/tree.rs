@@ -1,17 +1,13 @@
 //! The process tree of an event.
 
 use super::shown;
-use crate::event::{Detail, Event};
+use crate::event::Event;
 use crate::process::Process;
 
 /// The tree's lines, oldest ancestor first, the event's own process last: the
 /// new image of a `process.exec`, the actor of everything else.
 pub(super) fn lines(event: &Event) -> Vec<String> {
-    let own = match &event.detail {
-        Detail::Exec(exec) => Some(&*exec.process),
-        _ => event.actor.process.value().map(|process| &**process),
-    };
-    let Some(own) = own else {
+    let Some(own) = event.own_process() else {
         return Vec::new();
     };
     let mut ancestors = own.ancestors();

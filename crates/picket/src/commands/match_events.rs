@@ -2,14 +2,13 @@
 
 use crate::inputs::InputArgs;
 use crate::json_lines::JsonLines;
+use crate::live::Format;
 use crate::rule_files::{RuleFiles, counted};
 use crate::{console, output};
 use anyhow::{Context, Result};
 use picket_engine::{Program, Scratch, Verdicts};
-use picket_model::event::Detail;
 use picket_model::finding::{Decision, Finding, Mechanism, Outcome, Withheld};
 use picket_model::policy::{Action, Effects, Policy};
-use picket_model::process::Process;
 use picket_model::rule::RuleInfo;
 use picket_model::text::Escaped;
 use picket_model::{Event, ocsf, text};
@@ -30,15 +29,6 @@ pub struct Args {
     /// How findings are written to stdout
     #[arg(long, value_enum, default_value_t = Format::Json)]
     format: Format,
-}
-
-/// How findings are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// OCSF Detection Findings, one JSON object a line.
-    Json,
-    /// For people, with the process tree.
-    Text,
 }
 
 /// Messages about bad lines, before only their number is told.
@@ -159,7 +149,7 @@ impl Matcher {
 
     /// What the policies would answer. Nothing here can be acted on.
     fn decisions(&self, rule: &RuleInfo, event: &Event) -> Vec<Decision> {
-        let Some(target) = target(event) else {
+        let Some(target) = event.own_process() else {
             return Vec::new();
         };
         let selects = |policy: &Policy| {
@@ -192,13 +182,5 @@ impl Matcher {
                 counted(count, "event", "events")
             ));
         }
-    }
-}
-
-/// The process an action would be aimed at.
-fn target(event: &Event) -> Option<&Process> {
-    match &event.detail {
-        Detail::Exec(exec) => Some(&exec.process),
-        _ => event.actor.process.value().map(|process| &**process),
     }
 }
