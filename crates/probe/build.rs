@@ -46,13 +46,22 @@ fn tool(variable: &str, names: &[&str]) -> PathBuf {
     if let Ok(name) = std::env::var(variable) {
         return name.into();
     }
-    let found = names.iter().find(|name| Command::new(name).arg("--version").output().is_ok());
+    let found = names
+        .iter()
+        .find(|name| Command::new(name).arg("--version").output().is_ok());
     Path::new(found.unwrap_or(&names[0])).into()
 }
 
 fn run(command: &mut Command, package: &str) -> Result<(), Box<dyn Error>> {
-    let status = command
-        .status()
-        .map_err(|error| format!("cannot start {:?}: {error}; install it: apt-get install {package}", command.get_program()))?;
-    if status.success() { Ok(()) } else { Err(format!("{command:?} failed: {status}").into()) }
+    let status = command.status().map_err(|error| {
+        format!(
+            "cannot start {:?}: {error}; install it: apt-get install {package}",
+            command.get_program()
+        )
+    })?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{command:?} failed: {status}").into())
+    }
 }

@@ -43,7 +43,10 @@ impl State {
     }
 
     fn no(reason: impl Into<String>, remedy: impl Into<String>) -> State {
-        State::No { reason: reason.into(), remedy: remedy.into() }
+        State::No {
+            reason: reason.into(),
+            remedy: remedy.into(),
+        }
     }
 }
 
@@ -65,24 +68,52 @@ pub fn probe() -> Vec<Capability> {
     let mut found = vec![
         capability("rights", "everything", rights()),
         capability("kernel types (BTF)", "everything", btf()),
-        capability("cgroup2", "network.connect, network.listen, dns.query; denying them", cgroup2()),
+        capability(
+            "cgroup2",
+            "network.connect, network.listen, dns.query; denying them",
+            cgroup2(),
+        ),
         capability("tracefs", "the file classes, connect status", tracefs()),
-        capability("io_uring tracepoint", "file classes done through io_uring", io_uring()),
+        capability(
+            "io_uring tracepoint",
+            "file classes done through io_uring",
+            io_uring(),
+        ),
     ];
     found.extend(classes());
-    found.push(capability("BPF LSM", "denying process.exec and file.open", lsm::probe()));
-    found.push(capability("bpffs", "programs that outlive the sensor", bpffs()));
-    found.push(capability("pidfd", "ending a process without mistaking another for it", pidfd()));
+    found.push(capability(
+        "BPF LSM",
+        "denying process.exec and file.open",
+        lsm::probe(),
+    ));
+    found.push(capability(
+        "bpffs",
+        "programs that outlive the sensor",
+        bpffs(),
+    ));
+    found.push(capability(
+        "pidfd",
+        "ending a process without mistaking another for it",
+        pidfd(),
+    ));
     found
 }
 
 fn capability(name: impl Into<String>, gives: &'static str, state: State) -> Capability {
-    Capability { name: name.into(), gives, state }
+    Capability {
+        name: name.into(),
+        gives,
+        state,
+    }
 }
 
 /// Bits of capability.h that loading and attaching need, and their names.
-const NEEDED: [(u32, &str); 4] =
-    [(12, "CAP_NET_ADMIN"), (21, "CAP_SYS_ADMIN"), (38, "CAP_PERFMON"), (39, "CAP_BPF")];
+const NEEDED: [(u32, &str); 4] = [
+    (12, "CAP_NET_ADMIN"),
+    (21, "CAP_SYS_ADMIN"),
+    (38, "CAP_PERFMON"),
+    (39, "CAP_BPF"),
+];
 
 fn rights() -> State {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -91,10 +122,16 @@ fn rights() -> State {
         .find_map(|line| line.strip_prefix("CapEff:"))
         .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
     let Some(effective) = effective else {
-        return State::no("/proc/self/status does not tell them", "mount -t proc proc /proc");
+        return State::no(
+            "/proc/self/status does not tell them",
+            "mount -t proc proc /proc",
+        );
     };
-    let missing: Vec<&str> =
-        NEEDED.iter().filter(|(bit, _)| effective >> bit & 1 == 0).map(|(_, name)| *name).collect();
+    let missing: Vec<&str> = NEEDED
+        .iter()
+        .filter(|(bit, _)| effective >> bit & 1 == 0)
+        .map(|(_, name)| *name)
+        .collect();
     if missing.is_empty() {
         State::Ok(String::new())
     } else {
@@ -106,7 +143,10 @@ fn btf() -> State {
     if Path::new("/sys/kernel/btf/vmlinux").exists() {
         State::Ok(String::new())
     } else {
-        State::no("there is no /sys/kernel/btf/vmlinux", "run a kernel built with CONFIG_DEBUG_INFO_BTF=y")
+        State::no(
+            "there is no /sys/kernel/btf/vmlinux",
+            "run a kernel built with CONFIG_DEBUG_INFO_BTF=y",
+        )
     }
 }
 
@@ -116,7 +156,10 @@ fn cgroup2() -> State {
             Ok(_) => State::Ok(path.display().to_string()),
             Err(reason) => State::no(reason, "run in the host's cgroup namespace"),
         },
-        None => State::no("it is not mounted", "mount -t cgroup2 none /sys/fs/cgroup/unified"),
+        None => State::no(
+            "it is not mounted",
+            "mount -t cgroup2 none /sys/fs/cgroup/unified",
+        ),
     }
 }
 
@@ -137,7 +180,10 @@ fn io_uring() -> State {
     let names = ["io_uring_submit_req", "io_uring_submit_sqe"];
     match names.into_iter().find(|name| probes::has_trace(&btf, name)) {
         Some(name) => State::Ok(name.to_owned()),
-        None => State::no("this kernel has none", "nothing, if it was built without io_uring"),
+        None => State::no(
+            "this kernel has none",
+            "nothing, if it was built without io_uring",
+        ),
     }
 }
 
@@ -154,9 +200,16 @@ fn classes() -> Vec<Capability> {
         Err(error) => {
             let (reason, remedy) = match error {
                 ProbeError::Missing { what, remedy } => (format!("{what} is missing"), remedy),
-                other => (other.to_string(), "please report it with the kernel's version".to_owned()),
+                other => (
+                    other.to_string(),
+                    "please report it with the kernel's version".to_owned(),
+                ),
             };
-            return vec![capability("eBPF programs", "everything", State::no(reason, remedy))];
+            return vec![capability(
+                "eBPF programs",
+                "everything",
+                State::no(reason, remedy),
+            )];
         }
     };
     let state = |class: EventClass| {
@@ -164,7 +217,11 @@ fn classes() -> Vec<Capability> {
         match lost.first() {
             None => State::Ok(String::new()),
             Some(first) => State::no(
-                format!("{} of its programs not attached, {} first", lost.len(), first.program),
+                format!(
+                    "{} of its programs not attached, {} first",
+                    lost.len(),
+                    first.program
+                ),
                 first.reason.clone(),
             ),
         }
@@ -177,7 +234,10 @@ fn classes() -> Vec<Capability> {
 
 fn bpffs() -> State {
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    match mounts.lines().find(|line| line.split(' ').nth(2) == Some("bpf")) {
+    match mounts
+        .lines()
+        .find(|line| line.split(' ').nth(2) == Some("bpf"))
+    {
         Some(line) => State::Ok(line.split(' ').nth(1).unwrap_or_default().to_owned()),
         None => State::no("it is not mounted", "mount -t bpf bpf /sys/fs/bpf"),
     }
@@ -187,7 +247,10 @@ fn pidfd() -> State {
     // SAFETY: opens a descriptor of this very process; nothing else is touched.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, libc::getpid(), 0) };
     if fd < 0 {
-        return State::no(std::io::Error::last_os_error().to_string(), "run Linux 5.3 or newer");
+        return State::no(
+            std::io::Error::last_os_error().to_string(),
+            "run Linux 5.3 or newer",
+        );
     }
     // SAFETY: the descriptor was opened just now and is used nowhere else.
     unsafe { libc::close(fd as i32) };

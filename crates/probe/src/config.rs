@@ -39,9 +39,14 @@ impl Default for ProbeConfig {
     fn default() -> ProbeConfig {
         ProbeConfig {
             ring_bytes: 16 << 20,
-            classes: [EventClass::ProcessExec, EventClass::NetworkConnect, EventClass::NetworkListen, EventClass::DnsQuery]
-                .into_iter()
-                .collect(),
+            classes: [
+                EventClass::ProcessExec,
+                EventClass::NetworkConnect,
+                EventClass::NetworkListen,
+                EventClass::DnsQuery,
+            ]
+            .into_iter()
+            .collect(),
             scope: None,
             urgent: ClassSet::EMPTY,
             connect_status: false,

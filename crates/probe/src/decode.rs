@@ -8,7 +8,9 @@ mod text;
 use crate::wire::{self, Wire};
 use picket_model::Datum;
 use picket_model::process::{FileIdentity, ProcessKey};
-use picket_model::record::{Body, Connect, Exec, File, FileOperation, OpenFlags, Protocol, Record, Task};
+use picket_model::record::{
+    Body, Connect, Exec, File, FileOperation, OpenFlags, Protocol, Record, Task,
+};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use text::{Texts, known_of, split_args, string};
 
@@ -45,7 +47,10 @@ pub enum DecodeError {
 
 /// The record in `bytes`, which hold exactly one.
 pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
-    let head = wire::Head::read(bytes).ok_or(DecodeError::Short { kind: "unknown", len: bytes.len() })?;
+    let head = wire::Head::read(bytes).ok_or(DecodeError::Short {
+        kind: "unknown",
+        len: bytes.len(),
+    })?;
     if head.version != wire::VERSION {
         return Err(DecodeError::Version(head.version));
     }
@@ -54,13 +59,18 @@ pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
         _ => return Err(DecodeError::Kind(head.kind)),
     };
     let size = head.size as usize;
-    let bytes = bytes.get(..size).ok_or(DecodeError::Short { kind, len: bytes.len() })?;
+    let bytes = bytes.get(..size).ok_or(DecodeError::Short {
+        kind,
+        len: bytes.len(),
+    })?;
     let raw = Raw { kind, bytes };
     let body = match u32::from(head.kind) {
         wire::FORK => raw.fork()?,
         wire::EXEC => Body::Exec(Box::new(raw.exec(Image::New)?)),
         wire::RUNNING => Body::Running(Box::new(raw.exec(Image::Old)?)),
-        wire::EXIT => Body::Exit { code: raw.fixed::<wire::Exit>()?.code },
+        wire::EXIT => Body::Exit {
+            code: raw.fixed::<wire::Exit>()?.code,
+        },
         wire::CONNECT => Body::Connect(raw.connect()?),
         wire::CONNECT_OUTCOME => raw.connect_outcome()?,
         wire::LISTEN => raw.listen()?,
@@ -68,7 +78,11 @@ pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
         wire::DNS_ANSWER => raw.dns_answer()?,
         _ => Body::File(Box::new(raw.file(u32::from(head.kind))?)),
     };
-    Ok(Record { boot_ns: head.boot_ns, task: task(&head), body })
+    Ok(Record {
+        boot_ns: head.boot_ns,
+        task: task(&head),
+        body,
+    })
 }
 
 /// How long the record that `bytes` begin with is, by its own account; `None`
@@ -91,21 +105,38 @@ struct Raw<'a> {
 
 impl Raw<'_> {
     fn fixed<T: Wire>(&self) -> Result<T, DecodeError> {
-        T::read(self.bytes).ok_or(DecodeError::Short { kind: self.kind, len: self.bytes.len() })
+        T::read(self.bytes).ok_or(DecodeError::Short {
+            kind: self.kind,
+            len: self.bytes.len(),
+        })
     }
 
     fn field(&self, field: &'static str) -> DecodeError {
-        DecodeError::Field { kind: self.kind, field }
+        DecodeError::Field {
+            kind: self.kind,
+            field,
+        }
     }
 
     fn fork(&self) -> Result<Body, DecodeError> {
         let fork: wire::Fork = self.fixed()?;
-        Ok(Body::Fork { child: ProcessKey { pid: fork.child_pid, start_ns: fork.child_start_ns } })
+        Ok(Body::Fork {
+            child: ProcessKey {
+                pid: fork.child_pid,
+                start_ns: fork.child_start_ns,
+            },
+        })
     }
 
-    fn texts<'t, T: Wire, const N: usize>(&'t self, marks: &[wire::Text; N]) -> Result<Texts<'t, N>, DecodeError> {
+    fn texts<'t, T: Wire, const N: usize>(
+        &'t self,
+        marks: &[wire::Text; N],
+    ) -> Result<Texts<'t, N>, DecodeError> {
         Texts::split(marks, &self.bytes[size_of::<T>()..]).map_err(|error| match error {
-            text::Bad::Short => DecodeError::Short { kind: self.kind, len: self.bytes.len() },
+            text::Bad::Short => DecodeError::Short {
+                kind: self.kind,
+                len: self.bytes.len(),
+            },
             text::Bad::Known => self.field("text"),
         })
     }
@@ -122,7 +153,9 @@ impl Raw<'_> {
             path,
             filename: text(wire::EXEC_FILENAME),
             interpreter: text(wire::EXEC_INTERPRETER),
-            args: texts.get(wire::EXEC_ARGS).map(|args| split_args(args, image == Image::Old)),
+            args: texts
+                .get(wire::EXEC_ARGS)
+                .map(|args| split_args(args, image == Image::Old)),
             working_directory: text(wire::EXEC_CWD),
             tty: text(wire::EXEC_TTY),
             cgroup: text(wire::EXEC_CGROUP),
@@ -145,7 +178,9 @@ impl Raw<'_> {
         Ok(Connect {
             cookie: connect.cookie,
             protocol: self.protocol(connect.protocol)?,
-            remote: self.address(&connect.remote)?.ok_or_else(|| self.field("remote address"))?,
+            remote: self
+                .address(&connect.remote)?
+                .ok_or_else(|| self.field("remote address"))?,
             local: self.address(&connect.local)?,
             errno: known.map(|()| connect.error),
         })
@@ -153,14 +188,19 @@ impl Raw<'_> {
 
     fn connect_outcome(&self) -> Result<Body, DecodeError> {
         let outcome: wire::ConnectOutcome = self.fixed()?;
-        Ok(Body::ConnectOutcome { cookie: outcome.cookie, errno: outcome.error })
+        Ok(Body::ConnectOutcome {
+            cookie: outcome.cookie,
+            errno: outcome.error,
+        })
     }
 
     fn listen(&self) -> Result<Body, DecodeError> {
         let listen: wire::Listen = self.fixed()?;
         Ok(Body::Listen {
             protocol: self.protocol(listen.protocol)?,
-            local: self.address(&listen.local)?.ok_or_else(|| self.field("local address"))?,
+            local: self
+                .address(&listen.local)?
+                .ok_or_else(|| self.field("local address"))?,
         })
     }
 
@@ -168,7 +208,10 @@ impl Raw<'_> {
         let dns: wire::Dns = self.fixed()?;
         let message = self.bytes[size_of::<wire::Dns>()..]
             .get(..dns.payload_len as usize)
-            .ok_or(DecodeError::Short { kind: self.kind, len: self.bytes.len() })?;
+            .ok_or(DecodeError::Short {
+                kind: self.kind,
+                len: self.bytes.len(),
+            })?;
         Ok((dns, message))
     }
 
@@ -180,7 +223,9 @@ impl Raw<'_> {
         };
         Ok(Body::DnsQuery {
             protocol: self.protocol(dns.protocol)?,
-            resolver: self.address(&dns.remote)?.ok_or_else(|| self.field("resolver"))?,
+            resolver: self
+                .address(&dns.remote)?
+                .ok_or_else(|| self.field("resolver"))?,
             name,
             qtype,
         })
@@ -246,11 +291,21 @@ impl Raw<'_> {
 fn task(head: &wire::Head) -> Task {
     let task = &head.task;
     let set = |id: u32| (id != u32::MAX).then_some(id);
-    let comm = task.comm.split(|byte| *byte == 0).next().unwrap_or_default();
+    let comm = task
+        .comm
+        .split(|byte| *byte == 0)
+        .next()
+        .unwrap_or_default();
     Task {
-        key: ProcessKey { pid: task.pid, start_ns: task.start_ns },
+        key: ProcessKey {
+            pid: task.pid,
+            start_ns: task.start_ns,
+        },
         tid: task.tid,
-        parent: ProcessKey { pid: task.ppid, start_ns: task.parent_start_ns },
+        parent: ProcessKey {
+            pid: task.ppid,
+            start_ns: task.parent_start_ns,
+        },
         uid: task.uid,
         gid: task.gid,
         euid: task.euid,

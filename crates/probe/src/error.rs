@@ -58,7 +58,11 @@ pub enum ProbeError {
 }
 
 fn log_suffix(log: &str) -> String {
-    if log.is_empty() { String::new() } else { format!("\n{log}") }
+    if log.is_empty() {
+        String::new()
+    } else {
+        format!("\n{log}")
+    }
 }
 
 /// Something that was asked for and is not seen on this kernel.
@@ -74,6 +78,10 @@ pub struct Unavailable {
 
 impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} is not attached: {}", self.class, self.program, self.reason)
+        write!(
+            f,
+            "{}: {} is not attached: {}",
+            self.class, self.program, self.reason
+        )
     }
 }

@@ -62,7 +62,9 @@ impl Hook {
     pub(crate) fn classes(&self) -> &'static [EventClass] {
         match self.when {
             When::Always => &[EventClass::ProcessExec],
-            When::Any(classes) | When::ConnectStatus(classes) | When::DnsAnswers(classes) => classes,
+            When::Any(classes) | When::ConnectStatus(classes) | When::DnsAnswers(classes) => {
+                classes
+            }
         }
     }
 }
@@ -73,52 +75,140 @@ const OPEN: &[EventClass] = &[EventClass::FileOpen, EventClass::FileCreate];
 const RENAME: &[EventClass] = &[EventClass::FileRename];
 const DELETE: &[EventClass] = &[EventClass::FileDelete];
 const CHMOD: &[EventClass] = &[EventClass::FileChmod];
-const BY_REQUEST: &[EventClass] =
-    &[EventClass::FileOpen, EventClass::FileCreate, EventClass::FileRename, EventClass::FileDelete];
+const BY_REQUEST: &[EventClass] = &[
+    EventClass::FileOpen,
+    EventClass::FileCreate,
+    EventClass::FileRename,
+    EventClass::FileDelete,
+];
 
 const fn hook(program: &'static str, site: Site, when: When) -> Hook {
-    Hook { program, site, when }
+    Hook {
+        program,
+        site,
+        when,
+    }
 }
 
 /// Every program, in the order of attachment.
 pub(crate) const HOOKS: &[Hook] = &[
-    hook("process_fork", Site::Trace("sched_process_fork"), When::Always),
-    hook("process_exec", Site::Trace("sched_process_exec"), When::Always),
-    hook("process_exit", Site::Trace("sched_process_exit"), When::Always),
+    hook(
+        "process_fork",
+        Site::Trace("sched_process_fork"),
+        When::Always,
+    ),
+    hook(
+        "process_exec",
+        Site::Trace("sched_process_exec"),
+        When::Always,
+    ),
+    hook(
+        "process_exit",
+        Site::Trace("sched_process_exit"),
+        When::Always,
+    ),
     // The outcome before the attempt, lest an early attempt never hear of it.
     hook(
         "tcp_state",
         Site::Trace("inet_sock_set_state"),
         When::Any(&[EventClass::NetworkConnect, EventClass::NetworkListen]),
     ),
-    hook("connect_exit", Site::Syscall("sys_exit_connect"), When::ConnectStatus(CONNECT)),
+    hook(
+        "connect_exit",
+        Site::Syscall("sys_exit_connect"),
+        When::ConnectStatus(CONNECT),
+    ),
     hook("connect4", Site::Cgroup, When::Any(CONNECT)),
     hook("connect6", Site::Cgroup, When::Any(CONNECT)),
     hook("sendmsg4", Site::Cgroup, When::Any(CONNECT)),
     hook("sendmsg6", Site::Cgroup, When::Any(CONNECT)),
     hook("post_bind4", Site::Cgroup, When::Any(LISTEN)),
     hook("post_bind6", Site::Cgroup, When::Any(LISTEN)),
-    hook("dns_egress", Site::Cgroup, When::Any(&[EventClass::DnsQuery])),
+    hook(
+        "dns_egress",
+        Site::Cgroup,
+        When::Any(&[EventClass::DnsQuery]),
+    ),
     hook(
         "dns_ingress",
         Site::Cgroup,
         When::DnsAnswers(&[EventClass::DnsQuery, EventClass::NetworkConnect]),
     ),
-    hook("openat_exit", Site::Syscall("sys_exit_openat"), When::Any(OPEN)),
-    hook("open_exit_old", Site::Syscall("sys_exit_open"), When::Any(OPEN)),
-    hook("creat_exit", Site::Syscall("sys_exit_creat"), When::Any(OPEN)),
-    hook("openat2_exit", Site::Syscall("sys_exit_openat2"), When::Any(OPEN)),
-    hook("rename_exit", Site::Syscall("sys_exit_rename"), When::Any(RENAME)),
-    hook("renameat_exit", Site::Syscall("sys_exit_renameat"), When::Any(RENAME)),
-    hook("renameat2_exit", Site::Syscall("sys_exit_renameat2"), When::Any(RENAME)),
-    hook("unlink_exit", Site::Syscall("sys_exit_unlink"), When::Any(DELETE)),
-    hook("unlinkat_exit", Site::Syscall("sys_exit_unlinkat"), When::Any(DELETE)),
-    hook("chmod_exit", Site::Syscall("sys_exit_chmod"), When::Any(CHMOD)),
-    hook("fchmod_exit", Site::Syscall("sys_exit_fchmod"), When::Any(CHMOD)),
-    hook("fchmodat_exit", Site::Syscall("sys_exit_fchmodat"), When::Any(CHMOD)),
-    hook("fchmodat2_exit", Site::Syscall("sys_exit_fchmodat2"), When::Any(CHMOD)),
-    hook("request_submit", Site::TraceIfAny("io_uring_submit_req"), When::Any(BY_REQUEST)),
-    hook("request_submit_old", Site::TraceIfAny("io_uring_submit_sqe"), When::Any(BY_REQUEST)),
+    hook(
+        "openat_exit",
+        Site::Syscall("sys_exit_openat"),
+        When::Any(OPEN),
+    ),
+    hook(
+        "open_exit_old",
+        Site::Syscall("sys_exit_open"),
+        When::Any(OPEN),
+    ),
+    hook(
+        "creat_exit",
+        Site::Syscall("sys_exit_creat"),
+        When::Any(OPEN),
+    ),
+    hook(
+        "openat2_exit",
+        Site::Syscall("sys_exit_openat2"),
+        When::Any(OPEN),
+    ),
+    hook(
+        "rename_exit",
+        Site::Syscall("sys_exit_rename"),
+        When::Any(RENAME),
+    ),
+    hook(
+        "renameat_exit",
+        Site::Syscall("sys_exit_renameat"),
+        When::Any(RENAME),
+    ),
+    hook(
+        "renameat2_exit",
+        Site::Syscall("sys_exit_renameat2"),
+        When::Any(RENAME),
+    ),
+    hook(
+        "unlink_exit",
+        Site::Syscall("sys_exit_unlink"),
+        When::Any(DELETE),
+    ),
+    hook(
+        "unlinkat_exit",
+        Site::Syscall("sys_exit_unlinkat"),
+        When::Any(DELETE),
+    ),
+    hook(
+        "chmod_exit",
+        Site::Syscall("sys_exit_chmod"),
+        When::Any(CHMOD),
+    ),
+    hook(
+        "fchmod_exit",
+        Site::Syscall("sys_exit_fchmod"),
+        When::Any(CHMOD),
+    ),
+    hook(
+        "fchmodat_exit",
+        Site::Syscall("sys_exit_fchmodat"),
+        When::Any(CHMOD),
+    ),
+    hook(
+        "fchmodat2_exit",
+        Site::Syscall("sys_exit_fchmodat2"),
+        When::Any(CHMOD),
+    ),
+    hook(
+        "request_submit",
+        Site::TraceIfAny("io_uring_submit_req"),
+        When::Any(BY_REQUEST),
+    ),
+    hook(
+        "request_submit_old",
+        Site::TraceIfAny("io_uring_submit_sqe"),
+        When::Any(BY_REQUEST),
+    ),
 ];
 
 /// Programs that are not attached: run or read by the loader itself.
@@ -146,5 +236,7 @@ pub(crate) const fn kind_of(class: EventClass) -> u32 {
 
 /// A bit per kind of record.
 pub(crate) fn kind_bits(classes: ClassSet) -> u64 {
-    classes.iter().fold(0, |bits, class| bits | 1 << kind_of(class))
+    classes
+        .iter()
+        .fold(0, |bits, class| bits | 1 << kind_of(class))
 }

@@ -9,6 +9,22 @@
 //! ```
 //!
 //! The programs observe only: every hook lets pass what it sees.
+//!
+//! # What is not seen
+//! - Files: system calls of 32-bit programs (the tracepoints leave them out);
+//!   names that do not exist, and directories; links, truncation and writes
+//!   through a mapping. Renames, deletions and modes are told by the path that
+//!   was given, symbolic links in it unresolved; an io_uring request by its
+//!   submission, its result unknown.
+//! - Network: AF_PACKET and raw sockets; SCTP and other transports. A connect
+//!   that fails before a packet leaves has no outcome without
+//!   [`connect_status`](ProbeConfig::connect_status), and none through io_uring.
+//!   A port that the kernel chooses for a socket which only sends is no listener;
+//!   one from an explicit `bind` to port 0 is.
+//! - DNS: other ports than 53, so DNS over TLS or HTTPS; a question cut within
+//!   its name comes with the name unknown; answers over TCP only where one
+//!   segment holds them.
+//! - Processes: [`Probes::running`] lists those of the sensor's own pid namespace.
 
 pub mod capability;
 mod cgroup;
@@ -28,3 +44,6 @@ pub use counters::{Count, Drops, Errors};
 pub use decode::{DecodeError, decode};
 pub use error::{ProbeError, Unavailable};
 pub use probes::Probes;
+
+const fn _is_send<T: Send>() {}
+const _: () = _is_send::<Probes>();

@@ -38,6 +38,8 @@ trait CharBoundary {
 
 impl CharBoundary for String {
     fn ceil_char_boundary_from(&self, index: usize) -> usize {
-        (index..=self.len()).find(|index| self.is_char_boundary(*index)).unwrap_or(self.len())
+        (index..=self.len())
+            .find(|index| self.is_char_boundary(*index))
+            .unwrap_or(self.len())
     }
 }

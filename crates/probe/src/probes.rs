@@ -2,7 +2,9 @@
 
 use crate::hooks::{self, Extras, HOOKS, Hook, Site};
 use crate::ring::Ring;
-use crate::{Count, Drops, Errors, ProbeConfig, ProbeError, Unavailable, cgroup, decode, log, wire};
+use crate::{
+    Count, Drops, Errors, ProbeConfig, ProbeError, Unavailable, cgroup, decode, log, wire,
+};
 use libbpf_rs::btf::Btf;
 use libbpf_rs::{Iter, Link, MapCore, MapFlags, Object, ObjectBuilder, OpenObject, ProgramInput};
 use picket_model::ClassSet;
@@ -48,13 +50,17 @@ impl Probes {
         let (object, refused) = load_object(ring_bytes)?;
         let ring = {
             let events = map(&object, "events")?;
-            Ring::map(events.as_fd(), ring_bytes as usize).map_err(|error| read_error("the ring buffer", error.into()))?
+            Ring::map(events.as_fd(), ring_bytes as usize)
+                .map_err(|error| read_error("the ring buffer", error.into()))?
         };
         let mut probes = Probes {
             links: BTreeMap::new(),
             ring,
             object,
-            extras: Extras { connect_status: config.connect_status, dns_answers: config.dns_answers },
+            extras: Extras {
+                connect_status: config.connect_status,
+                dns_answers: config.dns_answers,
+            },
             cgroup_root: cgroup::mount_point().and_then(|path| File::open(path).ok()),
             refused,
             unavailable: Vec::new(),
@@ -83,10 +89,16 @@ impl Probes {
         const WHAT: &str = "the task iterator";
         let program = program(&self.object, hooks::ITERATOR)
             .ok_or_else(|| missing_program(hooks::ITERATOR, self.refused.get(hooks::ITERATOR)))?;
-        let link = program.attach().map_err(|source| ProbeError::Attach { program: hooks::ITERATOR.into(), source })?;
-        let mut tasks = Iter::new(&link).map_err(|source| ProbeError::Read { what: WHAT, source })?;
+        let link = program.attach().map_err(|source| ProbeError::Attach {
+            program: hooks::ITERATOR.into(),
+            source,
+        })?;
+        let mut tasks =
+            Iter::new(&link).map_err(|source| ProbeError::Read { what: WHAT, source })?;
         let mut bytes = Vec::new();
-        tasks.read_to_end(&mut bytes).map_err(|error| read_error(WHAT, error.into()))?;
+        tasks
+            .read_to_end(&mut bytes)
+            .map_err(|error| read_error(WHAT, error.into()))?;
         let mut rest = bytes.as_slice();
         while let Some(len) = decode::record_len(rest) {
             match rest.split_at_checked(len) {
@@ -105,11 +117,17 @@ impl Probes {
     ///
     /// Records that are not [urgent](Probes::set_urgent) arrive within a few
     /// milliseconds, on a quiet host at once.
-    pub fn poll(&mut self, timeout: Duration, each: &mut dyn FnMut(&[u8])) -> Result<usize, ProbeError> {
+    pub fn poll(
+        &mut self,
+        timeout: Duration,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> Result<usize, ProbeError> {
         let deadline = Instant::now() + timeout;
         let mut each = |bytes: &[u8]| {
             // Fixed reservations may be longer than their record.
-            let len = decode::record_len(bytes).unwrap_or(bytes.len()).min(bytes.len());
+            let len = decode::record_len(bytes)
+                .unwrap_or(bytes.len())
+                .min(bytes.len());
             each(&bytes[..len]);
         };
         loop {
@@ -122,10 +140,16 @@ impl Probes {
             if left.is_zero() {
                 return Ok(0);
             }
-            let wait = if self.lingering { left.min(LINGER) } else { left };
+            let wait = if self.lingering {
+                left.min(LINGER)
+            } else {
+                left
+            };
             // A whole wait without a record: the next one will wake us.
             self.lingering = self.lingering && wait < LINGER;
-            self.ring.wait(wait).map_err(|error| read_error("the ring buffer", error.into()))?;
+            self.ring
+                .wait(wait)
+                .map_err(|error| read_error("the ring buffer", error.into()))?;
         }
     }
 
@@ -134,7 +158,10 @@ impl Probes {
     pub fn set_classes(&mut self, classes: ClassSet) -> Result<Vec<Unavailable>, ProbeError> {
         self.set(wire::SET_CLASSES, hooks::kind_bits(classes))?;
         self.unavailable.clear();
-        for hook in HOOKS.iter().filter(|hook| hook.is_wanted(classes, self.extras)) {
+        for hook in HOOKS
+            .iter()
+            .filter(|hook| hook.is_wanted(classes, self.extras))
+        {
             if self.links.contains_key(hook.program) {
                 continue;
             }
@@ -145,7 +172,10 @@ impl Probes {
                 Ok(None) => {}
                 Err(error) if hook.when == hooks::When::Always => return Err(error),
                 Err(error) => {
-                    let lost = hook.classes().iter().filter(|class| classes.contains(**class));
+                    let lost = hook
+                        .classes()
+                        .iter()
+                        .filter(|class| classes.contains(**class));
                     self.unavailable.extend(lost.map(|class| Unavailable {
                         class: *class,
                         program: hook.program,
@@ -156,7 +186,9 @@ impl Probes {
         }
         let extras = self.extras;
         self.links.retain(|name, _| {
-            HOOKS.iter().any(|hook| hook.program == *name && hook.is_wanted(classes, extras))
+            HOOKS
+                .iter()
+                .any(|hook| hook.program == *name && hook.is_wanted(classes, extras))
         });
         Ok(self.unavailable.clone())
     }
@@ -166,9 +198,10 @@ impl Probes {
     pub fn set_scope(&mut self, scope: Option<&Path>) -> Result<(), ProbeError> {
         let place = match scope {
             None => cgroup::Place { id: 0, level: 0 },
-            Some(path) => {
-                cgroup::place(path).map_err(|reason| ProbeError::Scope { path: path.into(), reason })?
-            }
+            Some(path) => cgroup::place(path).map_err(|reason| ProbeError::Scope {
+                path: path.into(),
+                reason,
+            })?,
         };
         // Into the slot that is not in use; then the programs change over at once.
         let next = (self.setting(wire::SET_SCOPE)? & 1) ^ 1;
@@ -221,44 +254,67 @@ impl Probes {
                     what: "tracefs".into(),
                     remedy: "mount -t tracefs nodev /sys/kernel/tracing".into(),
                 })?;
-                if !Path::new(tracefs).join("events/syscalls").join(name).exists() {
+                if !Path::new(tracefs)
+                    .join("events/syscalls")
+                    .join(name)
+                    .exists()
+                {
                     return Ok(None);
                 }
                 program.attach()
             }
         };
-        attached.map(Some).map_err(|source| ProbeError::Attach { program: hook.program.into(), source })
+        attached.map(Some).map_err(|source| ProbeError::Attach {
+            program: hook.program.into(),
+            source,
+        })
     }
 
     fn know_self(&self) -> Result<(), ProbeError> {
-        let program =
-            program(&self.object, hooks::KNOW_SELF).ok_or_else(|| missing_program(hooks::KNOW_SELF, None))?;
+        let program = program(&self.object, hooks::KNOW_SELF)
+            .ok_or_else(|| missing_program(hooks::KNOW_SELF, None))?;
         program
             .test_run(ProgramInput::default())
             .map(drop)
-            .map_err(|source| ProbeError::Attach { program: hooks::KNOW_SELF.into(), source })
+            .map_err(|source| ProbeError::Attach {
+                program: hooks::KNOW_SELF.into(),
+                source,
+            })
     }
 
     fn set(&self, which: u32, value: u64) -> Result<(), ProbeError> {
         map(&self.object, "settings")?
             .update(&which.to_ne_bytes(), &value.to_ne_bytes(), MapFlags::ANY)
-            .map_err(|source| ProbeError::Read { what: "the settings", source })
+            .map_err(|source| ProbeError::Read {
+                what: "the settings",
+                source,
+            })
     }
 
     fn setting(&self, which: u32) -> Result<u64, ProbeError> {
         let value = map(&self.object, "settings")?
             .lookup(&which.to_ne_bytes(), MapFlags::ANY)
-            .map_err(|source| ProbeError::Read { what: "the settings", source })?;
+            .map_err(|source| ProbeError::Read {
+                what: "the settings",
+                source,
+            })?;
         Ok(value.as_deref().map_or(0, number))
     }
 
-    fn counts(&self, name: &'static str, names: &'static [&'static str]) -> Result<Vec<Count>, ProbeError> {
+    fn counts(
+        &self,
+        name: &'static str,
+        names: &'static [&'static str],
+    ) -> Result<Vec<Count>, ProbeError> {
         let map = map(&self.object, name)?;
         let mut counts = Vec::new();
         for (key, name) in (0u32..).zip(names) {
             let values = map
                 .lookup_percpu(&key.to_ne_bytes(), MapFlags::ANY)
-                .map_err(|source| ProbeError::Read { what: "the counters", source })?;
+                .map_err(|source| ProbeError::Read {
+                    what: "the counters",
+                    source,
+                })?;
             let count = values.iter().flatten().map(|value| number(value)).sum();
             if count > 0 {
                 counts.push(Count { name, count });
@@ -273,7 +329,9 @@ impl Probes {
 fn load_object(ring_bytes: u32) -> Result<(Object, BTreeMap<&'static str, String>), ProbeError> {
     let btf = Btf::from_vmlinux().map_err(|_| ProbeError::Missing {
         what: "the kernel's type information (BTF)".into(),
-        remedy: "run a kernel built with CONFIG_DEBUG_INFO_BTF=y; /sys/kernel/btf/vmlinux must exist".into(),
+        remedy:
+            "run a kernel built with CONFIG_DEBUG_INFO_BTF=y; /sys/kernel/btf/vmlinux must exist"
+                .into(),
     })?;
     let mut refused = BTreeMap::new();
     for hook in HOOKS {
@@ -297,15 +355,20 @@ fn load_object(ring_bytes: u32) -> Result<(Object, BTreeMap<&'static str, String
             Err(source) => source,
         };
         let log = log::take();
-        if source.kind() == libbpf_rs::ErrorKind::PermissionDenied && !log.contains("PROG LOAD LOG") {
+        if source.kind() == libbpf_rs::ErrorKind::PermissionDenied && !log.contains("PROG LOAD LOG")
+        {
             return Err(ProbeError::Missing {
                 what: "the right to load eBPF programs".into(),
-                remedy: "run as root, or with CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_SYS_ADMIN".into(),
+                remedy:
+                    "run as root, or with CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_SYS_ADMIN"
+                        .into(),
             });
         }
         let optional = refused_program(&log).filter(|name| !refused.contains_key(name));
         match optional {
-            Some(name) => refused.insert(name, format!("the kernel refused it: {}", last_words(&log))),
+            Some(name) => {
+                refused.insert(name, format!("the kernel refused it: {}", last_words(&log)))
+            }
             None => return Err(ProbeError::Load { source, log }),
         };
     }
@@ -313,7 +376,9 @@ fn load_object(ring_bytes: u32) -> Result<(Object, BTreeMap<&'static str, String
 
 /// The program that libbpf's log names as refused, if the rest can do without.
 fn refused_program(log: &str) -> Option<&'static str> {
-    let (_, after) = log.split_once("failed to load").and_then(|(before, _)| before.rsplit_once("prog '"))?;
+    let (_, after) = log
+        .split_once("failed to load")
+        .and_then(|(before, _)| before.rsplit_once("prog '"))?;
     let name = after.split('\'').next()?;
     HOOKS
         .iter()
@@ -324,14 +389,25 @@ fn refused_program(log: &str) -> Option<&'static str> {
 /// The verifier's reason: the line before its statistics.
 pub(crate) fn last_words(log: &str) -> &str {
     let lines: Vec<&str> = log.lines().collect();
-    let end = lines.iter().position(|line| line.starts_with("processed ") || line.starts_with("verification time"));
-    end.and_then(|end| lines[..end].last()).copied().unwrap_or("no reason given").trim()
+    let end = lines
+        .iter()
+        .position(|line| line.starts_with("processed ") || line.starts_with("verification time"));
+    end.and_then(|end| lines[..end].last())
+        .copied()
+        .unwrap_or("no reason given")
+        .trim()
 }
 
 pub(crate) fn open_object(ring_bytes: u32) -> Result<OpenObject, ProbeError> {
-    let failed = |source| ProbeError::Load { source, log: log::take() };
+    let failed = |source| ProbeError::Load {
+        source,
+        log: log::take(),
+    };
     let mut builder = ObjectBuilder::default();
-    let mut open = builder.name("picket").and_then(|builder| builder.open_memory(OBJECT)).map_err(failed)?;
+    let mut open = builder
+        .name("picket")
+        .and_then(|builder| builder.open_memory(OBJECT))
+        .map_err(failed)?;
     for mut map in open.maps_mut() {
         if map.name() == "events" {
             map.set_max_entries(ring_bytes).map_err(failed)?;
@@ -349,11 +425,18 @@ pub(crate) fn tracefs() -> Option<&'static str> {
 
 /// True when the kernel has that tracepoint for BTF-typed programs.
 pub(crate) fn has_trace(btf: &Btf<'_>, name: &str) -> bool {
-    btf.type_by_name::<libbpf_rs::btf::types::Typedef<'_>>(&format!("btf_trace_{name}")).is_some()
+    btf.type_by_name::<libbpf_rs::btf::types::Typedef<'_>>(&format!("btf_trace_{name}"))
+        .is_some()
 }
 
-pub(crate) fn map<'o>(object: &'o Object, name: &'static str) -> Result<libbpf_rs::Map<'o>, ProbeError> {
-    object.maps().find(|map| map.name() == name).ok_or_else(|| missing_program(name, None))
+pub(crate) fn map<'o>(
+    object: &'o Object,
+    name: &'static str,
+) -> Result<libbpf_rs::Map<'o>, ProbeError> {
+    object
+        .maps()
+        .find(|map| map.name() == name)
+        .ok_or_else(|| missing_program(name, None))
 }
 
 pub(crate) fn program<'o>(object: &'o Object, name: &str) -> Option<libbpf_rs::ProgramMut<'o>> {
@@ -363,7 +446,9 @@ pub(crate) fn program<'o>(object: &'o Object, name: &str) -> Option<libbpf_rs::P
 fn missing_program(name: &str, reason: Option<&String>) -> ProbeError {
     ProbeError::Refused {
         program: name.into(),
-        reason: reason.cloned().unwrap_or_else(|| "it is not in the object".into()),
+        reason: reason
+            .cloned()
+            .unwrap_or_else(|| "it is not in the object".into()),
     }
 }
 
@@ -416,7 +501,10 @@ mod tests {
                    libbpf: prog 'dns_egress': failed to load: -13\n";
         assert_eq!(refused_program(log), Some("dns_egress"));
         assert_eq!(last_words(log), "R1 type=scalar expected=fp");
-        assert_eq!(refused_program(&log.replace("dns_egress", "process_exec")), None);
+        assert_eq!(
+            refused_program(&log.replace("dns_egress", "process_exec")),
+            None
+        );
         assert_eq!(refused_program(""), None);
     }
 }

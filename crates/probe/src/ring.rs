@@ -36,7 +36,13 @@ impl Ring {
         let consumer = Mapping::new(&fd, page, libc::PROT_READ | libc::PROT_WRITE, 0)?;
         // The data lies there twice in a row, so a record is never broken.
         let producer = Mapping::new(&fd, page + 2 * size, libc::PROT_READ, page)?;
-        Ok(Ring { fd, consumer, producer, page, size: size as u64 })
+        Ok(Ring {
+            fd,
+            consumer,
+            producer,
+            page,
+            size: size as u64,
+        })
     }
 
     /// Hands the records that are there to `each`, in order; stops after as
@@ -65,7 +71,11 @@ impl Ring {
 
     /// Waits until the kernel wakes the reader or `timeout` is over.
     pub(crate) fn wait(&self, timeout: Duration) -> io::Result<()> {
-        let mut poll = libc::pollfd { fd: self.fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let mut poll = libc::pollfd {
+            fd: self.fd.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
         let wait = libc::timespec {
             tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
             tv_nsec: timeout.subsec_nanos().into(),
@@ -97,11 +107,21 @@ impl Mapping {
     fn new(fd: &OwnedFd, len: usize, protection: i32, offset: usize) -> io::Result<Mapping> {
         let offset = libc::off_t::try_from(offset).map_err(io::Error::other)?;
         // SAFETY: a new mapping at an address of the kernel's choice.
-        let base = unsafe { libc::mmap(std::ptr::null_mut(), len, protection, libc::MAP_SHARED, fd.as_raw_fd(), offset) };
+        let base = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                len,
+                protection,
+                libc::MAP_SHARED,
+                fd.as_raw_fd(),
+                offset,
+            )
+        };
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        let base = NonNull::new(base.cast()).ok_or_else(|| io::Error::other("mapped at address 0"))?;
+        let base =
+            NonNull::new(base.cast()).ok_or_else(|| io::Error::other("mapped at address 0"))?;
         Ok(Mapping { base, len })
     }
 
@@ -113,14 +133,20 @@ impl Mapping {
     }
 
     fn length_at(&self, offset: usize) -> &AtomicU32 {
-        assert!(offset % 8 == 0 && offset + 8 <= self.len, "a record header outside the ring");
+        assert!(
+            offset % 8 == 0 && offset + 8 <= self.len,
+            "a record header outside the ring"
+        );
         // SAFETY: inside the mapping and aligned, by the assertion; the kernel
         // too accesses this word atomically.
         unsafe { self.base.add(offset).cast::<AtomicU32>().as_ref() }
     }
 
     fn bytes(&self, offset: usize, len: usize) -> &[u8] {
-        assert!(offset <= self.len && len <= self.len - offset, "a record outside the ring");
+        assert!(
+            offset <= self.len && len <= self.len - offset,
+            "a record outside the ring"
+        );
         // SAFETY: inside the mapping, by the assertion; the kernel does not
         // write a committed record before the consumer position has passed it.
         unsafe { std::slice::from_raw_parts(self.base.add(offset).as_ptr(), len) }

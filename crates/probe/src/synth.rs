@@ -50,7 +50,11 @@ impl Actor {
         wire::Head {
             version: wire::VERSION,
             kind: kind as u8,
-            flags: if self.in_scope { wire::IN_SCOPE as u8 } else { 0 },
+            flags: if self.in_scope {
+                wire::IN_SCOPE as u8
+            } else {
+                0
+            },
             size: size as u32,
             boot_ns: self.boot_ns,
             task: wire::Task {
@@ -75,19 +79,35 @@ impl Actor {
 
 /// The key that made records give process `pid`: started `pid` milliseconds after boot.
 pub fn key(pid: u32) -> ProcessKey {
-    ProcessKey { pid, start_ns: u64::from(pid) * 1_000_000 }
+    ProcessKey {
+        pid,
+        start_ns: u64::from(pid) * 1_000_000,
+    }
 }
 
 /// The record of `actor` forking `child`.
 pub fn fork(actor: &Actor, child: ProcessKey) -> Vec<u8> {
     let head = actor.head(wire::FORK, size_of::<wire::Fork>());
-    wire::Fork { head, child_start_ns: child.start_ns, child_pid: child.pid, reserved: 0 }.bytes().to_vec()
+    wire::Fork {
+        head,
+        child_start_ns: child.start_ns,
+        child_pid: child.pid,
+        reserved: 0,
+    }
+    .bytes()
+    .to_vec()
 }
 
 /// The record of `actor` ending with `code` (exit status << 8 | signal).
 pub fn exit(actor: &Actor, code: i32) -> Vec<u8> {
     let head = actor.head(wire::EXIT, size_of::<wire::Exit>());
-    wire::Exit { head, code, reserved: 0 }.bytes().to_vec()
+    wire::Exit {
+        head,
+        code,
+        reserved: 0,
+    }
+    .bytes()
+    .to_vec()
 }
 
 /// An exec record in the making.
@@ -134,7 +154,11 @@ impl Exec {
     /// The record. Texts longer than the kernel programs allow are cut and
     /// marked, as there.
     pub fn bytes(&self) -> Vec<u8> {
-        let args: Vec<u8> = self.args.iter().flat_map(|arg| arg.bytes().chain([0])).collect();
+        let args: Vec<u8> = self
+            .args
+            .iter()
+            .flat_map(|arg| arg.bytes().chain([0]))
+            .collect();
         let mut tail = Vec::new();
         let mut texts = [ABSENT; wire::EXEC_TEXTS];
         let mut put = |which: u32, text: Option<&[u8]>| {
@@ -142,12 +166,19 @@ impl Exec {
         };
         put(wire::EXEC_PATH, Some(self.path.as_bytes()));
         put(wire::EXEC_FILENAME, Some(self.filename.as_bytes()));
-        put(wire::EXEC_INTERPRETER, self.interpreter.as_deref().map(str::as_bytes));
+        put(
+            wire::EXEC_INTERPRETER,
+            self.interpreter.as_deref().map(str::as_bytes),
+        );
         put(wire::EXEC_CWD, Some(self.working_directory.as_bytes()));
         put(wire::EXEC_TTY, self.tty.as_deref().map(str::as_bytes));
         put(wire::EXEC_CGROUP, Some(self.cgroup.as_bytes()));
         put(wire::EXEC_ARGS, Some(&args));
-        let kind = if self.running { wire::RUNNING } else { wire::EXEC };
+        let kind = if self.running {
+            wire::RUNNING
+        } else {
+            wire::EXEC
+        };
         let exec = wire::Exec {
             head: self.actor.head(kind, size_of::<wire::Exec>() + tail.len()),
             inode: 1,
@@ -162,17 +193,28 @@ impl Exec {
     }
 }
 
-const ABSENT: wire::Text = wire::Text { len: 0, known: wire::ABSENT as u8, reserved: 0 };
+const ABSENT: wire::Text = wire::Text {
+    len: 0,
+    known: wire::ABSENT as u8,
+    reserved: 0,
+};
 
 /// PATH_MAX, the longest text of a record.
 const TEXT_MAX: usize = 4096;
 
 fn append(tail: &mut Vec<u8>, text: Option<&[u8]>) -> wire::Text {
     let Some(text) = text else { return ABSENT };
-    let (text, known) =
-        if text.len() > TEXT_MAX { (&text[..TEXT_MAX], wire::TRUNCATED) } else { (text, wire::KNOWN) };
+    let (text, known) = if text.len() > TEXT_MAX {
+        (&text[..TEXT_MAX], wire::TRUNCATED)
+    } else {
+        (text, wire::KNOWN)
+    };
     tail.extend_from_slice(text);
-    wire::Text { len: text.len() as u16, known: known as u8, reserved: 0 }
+    wire::Text {
+        len: text.len() as u16,
+        known: known as u8,
+        reserved: 0,
+    }
 }
 
 /// A record of another kind, with a fixed part and nothing unusual in it; for
@@ -180,9 +222,21 @@ fn append(tail: &mut Vec<u8>, text: Option<&[u8]>) -> wire::Text {
 #[doc(hidden)]
 pub fn one_of_each() -> Vec<Vec<u8>> {
     let actor = Actor::new(7);
-    let v4 = wire::Address { ip: [127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], port: 53, family: 4 };
-    let mapped = wire::Address { ip: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1], port: 443, family: 6 };
-    let none = wire::Address { ip: [0; 16], port: 0, family: 0 };
+    let v4 = wire::Address {
+        ip: [127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        port: 53,
+        family: 4,
+    };
+    let mapped = wire::Address {
+        ip: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1],
+        port: 443,
+        family: 6,
+    };
+    let none = wire::Address {
+        ip: [0; 16],
+        port: 0,
+        family: 0,
+    };
     let tcp = libc::IPPROTO_TCP as u16;
     let connect = wire::Connect {
         head: actor.head(wire::CONNECT, size_of::<wire::Connect>()),
@@ -206,7 +260,8 @@ pub fn one_of_each() -> Vec<Vec<u8>> {
         protocol: tcp,
         reserved: 0,
     };
-    let question = b"\x00\x07\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x00\x00\x01\x00\x01";
+    let question =
+        b"\x00\x07\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x00\x00\x01\x00\x01";
     let dns = |kind: u32, message: &[u8]| {
         let dns = wire::Dns {
             head: actor.head(kind, size_of::<wire::Dns>() + message.len()),
@@ -244,7 +299,12 @@ pub fn one_of_each() -> Vec<Vec<u8>> {
         fork(&actor, key(8)),
         exit(&actor, 0x100),
         Exec::new(7, "/bin/sh", &["sh", "-c", "id"]).bytes(),
-        Exec { running: true, tty: Some("pts0".into()), ..Exec::new(7, "/bin/sh", &["sh"]) }.bytes(),
+        Exec {
+            running: true,
+            tty: Some("pts0".into()),
+            ..Exec::new(7, "/bin/sh", &["sh"])
+        }
+        .bytes(),
         connect.bytes().to_vec(),
         outcome.bytes().to_vec(),
         listen.bytes().to_vec(),

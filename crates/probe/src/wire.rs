@@ -314,39 +314,69 @@ pub(crate) const PLACE_NAMES: [&str; PLACES as usize] = [
 mod tests {
     use super::*;
     use libbpf_rs::HasSize;
-    use libbpf_rs::btf::types::{Enum, MemberAttr, Struct};
     use libbpf_rs::btf::Btf;
+    use libbpf_rs::btf::types::{Enum, MemberAttr, Struct};
 
     #[test]
     fn the_layout_is_the_object_s() {
-        let btf = Btf::from_raw("picket", crate::probes::OBJECT).expect("BTF").expect("BTF");
+        let btf = Btf::from_raw("picket", crate::probes::OBJECT)
+            .expect("BTF")
+            .expect("BTF");
         for (name, size, fields) in layouts() {
-            let c: Struct<'_> = btf.type_by_name(name).unwrap_or_else(|| panic!("no struct {name}"));
+            let c: Struct<'_> = btf
+                .type_by_name(name)
+                .unwrap_or_else(|| panic!("no struct {name}"));
             assert_eq!(c.size(), size, "{name}");
             let members: Vec<(String, usize)> = c
                 .iter()
                 .map(|member| {
-                    let MemberAttr::Normal { offset } = member.attr else { panic!("a bit field in {name}") };
-                    (member.name.unwrap_or_default().to_string_lossy().into_owned(), offset as usize / 8)
+                    let MemberAttr::Normal { offset } = member.attr else {
+                        panic!("a bit field in {name}")
+                    };
+                    (
+                        member
+                            .name
+                            .unwrap_or_default()
+                            .to_string_lossy()
+                            .into_owned(),
+                        offset as usize / 8,
+                    )
                 })
                 .collect();
-            let ours: Vec<(String, usize)> =
-                fields.iter().map(|(field, offset)| (field.to_string(), *offset)).collect();
+            let ours: Vec<(String, usize)> = fields
+                .iter()
+                .map(|(field, offset)| (field.to_string(), *offset))
+                .collect();
             assert_eq!(members, ours, "{name}");
         }
     }
 
     #[test]
     fn the_constants_are_the_object_s() {
-        let btf = Btf::from_raw("picket", crate::probes::OBJECT).expect("BTF").expect("BTF");
+        let btf = Btf::from_raw("picket", crate::probes::OBJECT)
+            .expect("BTF")
+            .expect("BTF");
         for (name, values) in enumerators() {
-            let c: Enum<'_> = btf.type_by_name(name).unwrap_or_else(|| panic!("no enum {name}"));
+            let c: Enum<'_> = btf
+                .type_by_name(name)
+                .unwrap_or_else(|| panic!("no enum {name}"));
             let members: Vec<(String, i64)> = c
                 .iter()
-                .map(|member| (member.name.unwrap_or_default().to_string_lossy().into_owned(), member.value))
+                .map(|member| {
+                    (
+                        member
+                            .name
+                            .unwrap_or_default()
+                            .to_string_lossy()
+                            .into_owned(),
+                        member.value,
+                    )
+                })
                 .collect();
-            let ours: Vec<(String, i64)> =
-                values.iter().map(|(name, value)| (name.to_string(), i64::from(*value))).collect();
+            let ours: Vec<(String, i64)> = values
+                .iter()
+                .map(|(name, value)| (name.to_string(), i64::from(*value)))
+                .collect();
             assert_eq!(members, ours, "{name}");
         }
     }

@@ -9,7 +9,10 @@ use proptest::prelude::*;
 
 #[test]
 fn one_of_each_decodes() {
-    let records: Vec<_> = synth::one_of_each().iter().map(|raw| decode(raw).expect("a record")).collect();
+    let records: Vec<_> = synth::one_of_each()
+        .iter()
+        .map(|raw| decode(raw).expect("a record"))
+        .collect();
     for record in &records {
         assert_eq!(record.task.key, synth::key(7));
         assert_eq!(record.task.parent, synth::key(1));
@@ -17,19 +20,45 @@ fn one_of_each_decodes() {
         assert!(record.task.in_scope);
     }
     let bodies: Vec<&Body> = records.iter().map(|record| &record.body).collect();
-    assert_eq!(bodies[0], &Body::Fork { child: synth::key(8) });
+    assert_eq!(
+        bodies[0],
+        &Body::Fork {
+            child: synth::key(8)
+        }
+    );
     assert_eq!(bodies[1], &Body::Exit { code: 0x100 });
-    let Body::Exec(exec) = bodies[2] else { panic!("{:?}", bodies[2]) };
-    assert_eq!(exec.args, Datum::Known(Box::from(["sh".into(), "-c".into(), "id".into()])));
+    let Body::Exec(exec) = bodies[2] else {
+        panic!("{:?}", bodies[2])
+    };
+    assert_eq!(
+        exec.args,
+        Datum::Known(Box::from(["sh".into(), "-c".into(), "id".into()]))
+    );
     assert_eq!(exec.tty, Datum::Absent);
-    let Body::Running(running) = bodies[3] else { panic!("{:?}", bodies[3]) };
+    let Body::Running(running) = bodies[3] else {
+        panic!("{:?}", bodies[3])
+    };
     assert_eq!(running.tty, Datum::Known("pts0".into()));
-    let Body::Connect(connect) = bodies[4] else { panic!("{:?}", bodies[4]) };
+    let Body::Connect(connect) = bodies[4] else {
+        panic!("{:?}", bodies[4])
+    };
     assert_eq!(connect.remote, "192.0.2.1:443".parse().expect("an address"));
     assert_eq!((connect.local, &connect.errno), (None, &Datum::Unknown));
-    assert_eq!(bodies[5], &Body::ConnectOutcome { cookie: 9, errno: libc::ECONNREFUSED });
+    assert_eq!(
+        bodies[5],
+        &Body::ConnectOutcome {
+            cookie: 9,
+            errno: libc::ECONNREFUSED
+        }
+    );
     let local = "127.0.0.1:53".parse().expect("an address");
-    assert_eq!(bodies[6], &Body::Listen { protocol: Protocol::Tcp, local });
+    assert_eq!(
+        bodies[6],
+        &Body::Listen {
+            protocol: Protocol::Tcp,
+            local
+        }
+    );
     let query = Body::DnsQuery {
         protocol: Protocol::Tcp,
         resolver: local,
@@ -38,25 +67,44 @@ fn one_of_each_decodes() {
     };
     assert_eq!(bodies[7], &query);
     let address = "192.0.2.1".parse().expect("an address");
-    assert_eq!(bodies[8], &Body::DnsAnswer { name: "example".into(), addresses: vec![address] });
-    let Body::File(renamed) = bodies[11] else { panic!("{:?}", bodies[11]) };
+    assert_eq!(
+        bodies[8],
+        &Body::DnsAnswer {
+            name: "example".into(),
+            addresses: vec![address]
+        }
+    );
+    let Body::File(renamed) = bodies[11] else {
+        panic!("{:?}", bodies[11])
+    };
     assert_eq!(renamed.path, Datum::Known("/etc/x".into()));
-    assert_eq!(renamed.operation, FileOperation::Rename { from: Datum::Known("/tmp/y".into()) });
-    let Body::File(changed) = bodies[13] else { panic!("{:?}", bodies[13]) };
+    assert_eq!(
+        renamed.operation,
+        FileOperation::Rename {
+            from: Datum::Known("/tmp/y".into())
+        }
+    );
+    let Body::File(changed) = bodies[13] else {
+        panic!("{:?}", bodies[13])
+    };
     assert_eq!(changed.operation, FileOperation::Chmod { mode: 0o600 });
 }
 
 #[test]
 fn long_texts_are_cut_and_marked() {
     let raw = synth::Exec::new(7, "/bin/echo", &["echo", &"x".repeat(9000)]).bytes();
-    let Body::Exec(exec) = decode(&raw).expect("a record").body else { panic!("not an exec") };
+    let Body::Exec(exec) = decode(&raw).expect("a record").body else {
+        panic!("not an exec")
+    };
     assert!(matches!(exec.args, Datum::Truncated(_)));
 }
 
 #[test]
 fn a_memfd_is_known_by_its_path() {
     let raw = synth::Exec::new(7, "memfd:x", &["x"]).bytes();
-    let Body::Exec(exec) = decode(&raw).expect("a record").body else { panic!("not an exec") };
+    let Body::Exec(exec) = decode(&raw).expect("a record").body else {
+        panic!("not an exec")
+    };
     assert!(exec.memfd);
 }
 
@@ -83,14 +131,32 @@ fn strange_versions_kinds_and_fields_are_errors() {
     assert_eq!(change(0, 2, 0), "record kind 0 does not exist");
     assert_eq!(change(0, 2, 200), "record kind 200 does not exist");
     // The protocol and the mark of a connect's errno; the address's family.
-    assert_eq!(change(4, 148, 1), "a network.connect record has an impossible protocol");
-    assert_eq!(change(4, 150, 7), "a network.connect record has an impossible errno");
-    assert_eq!(change(4, 96 + 8 + 18, 5), "a network.connect record has an impossible address family");
-    assert_eq!(change(4, 96 + 8 + 18, 0), "a network.connect record has an impossible remote address");
+    assert_eq!(
+        change(4, 148, 1),
+        "a network.connect record has an impossible protocol"
+    );
+    assert_eq!(
+        change(4, 150, 7),
+        "a network.connect record has an impossible errno"
+    );
+    assert_eq!(
+        change(4, 96 + 8 + 18, 5),
+        "a network.connect record has an impossible address family"
+    );
+    assert_eq!(
+        change(4, 96 + 8 + 18, 0),
+        "a network.connect record has an impossible remote address"
+    );
     // A text's mark in an exec.
-    assert_eq!(change(2, 96 + 36 + 2, 4), "a process.exec record has an impossible text");
+    assert_eq!(
+        change(2, 96 + 36 + 2, 4),
+        "a process.exec record has an impossible text"
+    );
     // An answer that is a question.
-    assert_eq!(change(8, 128 + 2, 1), "a DNS answer cannot be read: it is a question");
+    assert_eq!(
+        change(8, 128 + 2, 1),
+        "a DNS answer cannot be read: it is a question"
+    );
 }
 
 proptest! {

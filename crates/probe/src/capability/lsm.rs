@@ -4,7 +4,8 @@ use super::State;
 use crate::{hooks, log, probes, wire};
 use libbpf_rs::{MapCore, MapFlags, ProgramInput};
 
-const REMEDY: &str = "boot with `bpf` in lsm= (see /sys/kernel/security/lsm), CONFIG_BPF_LSM=y and without lockdown";
+const REMEDY: &str =
+    "boot with `bpf` in lsm= (see /sys/kernel/security/lsm), CONFIG_BPF_LSM=y and without lockdown";
 
 /// Loads and attaches a program that only notes it was called, and opens a file.
 pub(super) fn probe() -> State {
@@ -24,8 +25,11 @@ fn try_out() -> Result<bool, String> {
         program.set_autoload(wanted);
     }
     let object = open.load().map_err(told)?;
-    let find = |name| probes::program(&object, name).ok_or_else(|| format!("{name} is not in the object"));
-    find(hooks::KNOW_SELF)?.test_run(ProgramInput::default()).map_err(told)?;
+    let find =
+        |name| probes::program(&object, name).ok_or_else(|| format!("{name} is not in the object"));
+    find(hooks::KNOW_SELF)?
+        .test_run(ProgramInput::default())
+        .map_err(told)?;
     let link = find(hooks::LSM)?.attach().map_err(told)?;
     let opened = std::fs::File::open("/dev/null").map_err(|error| error.to_string());
     drop(link);

@@ -2,8 +2,8 @@
 //!
 //! Parsed lazily by `domain`, so what precedes a cut or a fault is still read.
 
-use domain::base::iana::Rtype;
 use domain::base::Message;
+use domain::base::iana::Rtype;
 use domain::rdata::{A, Aaaa, Cname};
 use std::fmt::{Display, Write};
 use std::net::IpAddr;
@@ -31,7 +31,11 @@ pub(super) fn answer(message: &[u8]) -> Result<(Box<str>, Vec<IpAddr>), &'static
     if !message.header().qr() {
         return Err("it is a question");
     }
-    let question = message.question().next().ok_or("it repeats no question")?.map_err(|_| "its question is malformed")?;
+    let question = message
+        .question()
+        .next()
+        .ok_or("it repeats no question")?
+        .map_err(|_| "its question is malformed")?;
     let asked = name(question.qname());
     let mut names = vec![asked.clone()];
     let mut addresses = Vec::new();
@@ -42,8 +46,16 @@ pub(super) fn answer(message: &[u8]) -> Result<(Box<str>, Vec<IpAddr>), &'static
                 continue;
             }
             let address = match record.rtype() {
-                Rtype::A => record.to_record::<A>().ok().flatten().map(|a| IpAddr::from(a.data().addr().octets())),
-                Rtype::AAAA => record.to_record::<Aaaa>().ok().flatten().map(|aaaa| IpAddr::from(aaaa.data().addr().octets())),
+                Rtype::A => record
+                    .to_record::<A>()
+                    .ok()
+                    .flatten()
+                    .map(|a| IpAddr::from(a.data().addr().octets())),
+                Rtype::AAAA => record
+                    .to_record::<Aaaa>()
+                    .ok()
+                    .flatten()
+                    .map(|aaaa| IpAddr::from(aaaa.data().addr().octets())),
                 Rtype::CNAME => {
                     if let Ok(Some(alias)) = record.to_record::<Cname<_>>() {
                         if names.len() < ALIASES {
@@ -81,7 +93,10 @@ mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr};
 
     fn header(flags: u16, questions: u16, answers: u16) -> Vec<u8> {
-        [0x1234, flags, questions, answers, 0, 0].into_iter().flat_map(u16::to_be_bytes).collect()
+        [0x1234, flags, questions, answers, 0, 0]
+            .into_iter()
+            .flat_map(u16::to_be_bytes)
+            .collect()
     }
 
     fn labels(name: &str) -> Vec<u8> {
@@ -127,13 +142,19 @@ mod tests {
             assert_eq!(question(&whole[..len]), None, "{len} bytes");
         }
         // A name that points at itself.
-        assert_eq!(question(&[header(0, 1, 0), vec![0xc0, 12, 0, 1, 0, 1]].concat()), None);
+        assert_eq!(
+            question(&[header(0, 1, 0), vec![0xc0, 12, 0, 1, 0, 1]].concat()),
+            None
+        );
     }
 
     #[test]
     fn unprintable_bytes_are_escaped_and_the_root_is_a_dot() {
         let strange = [header(0, 1, 0), vec![3, b'a', 0, 0xff, 0, 0, 1, 0, 1]].concat();
-        assert_eq!(question(&strange).map(|(name, _)| name), Some(r"a\000\255".into()));
+        assert_eq!(
+            question(&strange).map(|(name, _)| name),
+            Some(r"a\000\255".into())
+        );
         let root = [header(0, 1, 0), ask("", 2)].concat();
         assert_eq!(question(&root), Some((".".into(), 2)));
     }
@@ -151,7 +172,13 @@ mod tests {
         .concat();
         let (name, addresses) = answer(&message).expect("an answer");
         assert_eq!(&*name, "www.example");
-        assert_eq!(addresses, [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)), IpAddr::V6(Ipv6Addr::LOCALHOST)]);
+        assert_eq!(
+            addresses,
+            [
+                IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
+                IpAddr::V6(Ipv6Addr::LOCALHOST)
+            ]
+        );
     }
 
     #[test]

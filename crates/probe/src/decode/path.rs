@@ -13,14 +13,19 @@ pub(super) fn joined(directory: Datum<&[u8]>, given: Datum<&[u8]>) -> Datum<Box<
         (Datum::Absent, given) => given.map(string),
         (_, Datum::Absent) => Datum::Absent,
         (Datum::Known(directory), Datum::Known(given)) => Datum::Known(normal(directory, given)),
-        (Datum::Known(directory), Datum::Truncated(given)) => Datum::Truncated(normal(directory, given)),
+        (Datum::Known(directory), Datum::Truncated(given)) => {
+            Datum::Truncated(normal(directory, given))
+        }
         _ => Datum::Unknown,
     }
 }
 
 fn normal(directory: &[u8], given: &[u8]) -> Box<str> {
     let mut parts: Vec<&[u8]> = Vec::new();
-    for part in directory.split(|byte| *byte == b'/').chain(given.split(|byte| *byte == b'/')) {
+    for part in directory
+        .split(|byte| *byte == b'/')
+        .chain(given.split(|byte| *byte == b'/'))
+    {
         match part {
             b"" | b"." => {}
             b".." => {
@@ -46,7 +51,10 @@ mod tests {
 
     #[track_caller]
     fn check(directory: &str, given: &str, expected: &str) {
-        let path = joined(Datum::Known(directory.as_bytes()), Datum::Known(given.as_bytes()));
+        let path = joined(
+            Datum::Known(directory.as_bytes()),
+            Datum::Known(given.as_bytes()),
+        );
         assert_eq!(path, Datum::Known(expected.into()));
     }
 
@@ -66,7 +74,10 @@ mod tests {
 
     #[test]
     fn what_the_kernel_resolved_stays() {
-        assert_eq!(joined(Datum::Absent, Datum::Known(b"/a/./b")), Datum::Known("/a/./b".into()));
+        assert_eq!(
+            joined(Datum::Absent, Datum::Known(b"/a/./b")),
+            Datum::Known("/a/./b".into())
+        );
     }
 
     #[test]

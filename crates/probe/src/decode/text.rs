@@ -19,7 +19,9 @@ impl<'a, const N: usize> Texts<'a, N> {
         let mut texts = [const { Datum::Absent }; N];
         let mut rest = tail;
         for (text, mark) in texts.iter_mut().zip(marks) {
-            let (bytes, after) = rest.split_at_checked(usize::from(mark.len)).ok_or(Bad::Short)?;
+            let (bytes, after) = rest
+                .split_at_checked(usize::from(mark.len))
+                .ok_or(Bad::Short)?;
             *text = known_of(mark.known).ok_or(Bad::Known)?.map(|()| bytes);
             rest = after;
         }
@@ -71,7 +73,10 @@ mod tests {
     use super::*;
 
     fn args(bytes: &[u8], rewritten: bool) -> Vec<String> {
-        split_args(bytes, rewritten).iter().map(|arg| arg.to_string()).collect()
+        split_args(bytes, rewritten)
+            .iter()
+            .map(|arg| arg.to_string())
+            .collect()
     }
 
     #[test]
@@ -89,7 +94,10 @@ mod tests {
 
     #[test]
     fn a_title_written_over_the_arguments_loses_its_filling() {
-        assert_eq!(args(b"nginx: worker process\0\0\0\0\0", true), ["nginx: worker process"]);
+        assert_eq!(
+            args(b"nginx: worker process\0\0\0\0\0", true),
+            ["nginx: worker process"]
+        );
         assert_eq!(args(b"bash\0-i\0", true), ["bash", "-i"]);
         assert!(args(b"\0\0", true).is_empty());
     }

@@ -14,7 +14,12 @@ fn every_capability_has_a_line_and_every_lack_a_remedy() {
         }
     }
     for name in ["rights", "cgroup2", "process.exec", "file.chmod", "BPF LSM"] {
-        let lacking = found.iter().any(|capability| capability.name == "eBPF programs");
-        assert!(lacking || found.iter().any(|capability| capability.name == name), "{name}");
+        let lacking = found
+            .iter()
+            .any(|capability| capability.name == "eBPF programs");
+        assert!(
+            lacking || found.iter().any(|capability| capability.name == name),
+            "{name}"
+        );
     }
 }

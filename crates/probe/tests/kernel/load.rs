@@ -9,18 +9,18 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Tells this test's children from the others'.
+/// Tells a test's children from the others'.
 const MARK: &str = "picket-load";
 
 /// Children as fast as they can be made, on every processor, until told to stop;
 /// returns how many.
-fn churn(during: impl FnOnce(&AtomicU64, &AtomicBool)) -> u64 {
+fn churn(mark: &str, during: impl FnOnce(&AtomicU64, &AtomicBool)) -> u64 {
     let (made, stop) = (AtomicU64::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
-                    Command::new("/bin/true").arg(MARK).status().expect("true");
+                    Command::new("/bin/true").arg(mark).status().expect("true");
                     made.fetch_add(1, Ordering::Relaxed);
                 }
             });
@@ -32,14 +32,24 @@ fn churn(during: impl FnOnce(&AtomicU64, &AtomicBool)) -> u64 {
 
 #[test]
 fn nothing_is_lost_at_full_speed() {
-    let config = ProbeConfig { classes: ClassSet::EMPTY, ..ProbeConfig::default() };
-    let Some(mut watch) = Watch::start(config) else { return };
+    let config = ProbeConfig {
+        classes: ClassSet::EMPTY,
+        ..ProbeConfig::default()
+    };
+    let Some(mut watch) = Watch::start(config) else {
+        return;
+    };
     let (mut forked, mut executed, mut ended) = (HashSet::new(), HashSet::new(), HashSet::new());
     let mut tally = |raw: &[u8]| {
         let record = decode(raw).expect("a record");
         match record.body {
             Body::Fork { child } => drop(forked.insert(child)),
-            Body::Exec(exec) if exec.args.known().is_some_and(|args| args.iter().any(|arg| &**arg == MARK)) => {
+            Body::Exec(exec)
+                if exec
+                    .args
+                    .known()
+                    .is_some_and(|args| args.iter().any(|arg| &**arg == MARK)) =>
+            {
                 executed.insert(record.task.key);
             }
             Body::Exit { .. } => drop(ended.insert(record.task.key)),
@@ -48,15 +58,26 @@ fn nothing_is_lost_at_full_speed() {
     };
     let began = Instant::now();
     let probes = &mut watch.probes;
-    let made = churn(|_, stop| {
+    let made = churn(MARK, |_, stop| {
         while began.elapsed() < Duration::from_secs(2) {
-            probes.poll(Duration::from_millis(50), &mut tally).expect("poll");
+            probes
+                .poll(Duration::from_millis(50), &mut tally)
+                .expect("poll");
         }
         stop.store(true, Ordering::Relaxed);
     });
-    while probes.poll(Duration::from_millis(50), &mut tally).expect("poll") > 0 {}
+    while probes
+        .poll(Duration::from_millis(50), &mut tally)
+        .expect("poll")
+        > 0
+    {}
     assert_eq!(probes.drops().expect("drops").total(), 0);
-    assert_eq!(probes.errors().expect("errors").total(), 0, "{}", probes.errors().expect("errors"));
+    assert_eq!(
+        probes.errors().expect("errors").total(),
+        0,
+        "{}",
+        probes.errors().expect("errors")
+    );
     assert_eq!(executed.len() as u64, made);
     assert!(executed.is_subset(&forked) && executed.is_subset(&ended));
 }
@@ -68,8 +89,10 @@ fn what_is_lost_is_counted() {
         classes: [EventClass::NetworkConnect].into_iter().collect(),
         ..ProbeConfig::default()
     };
-    let Some(mut watch) = Watch::start(config) else { return };
-    churn(|made, stop| {
+    let Some(mut watch) = Watch::start(config) else {
+        return;
+    };
+    churn("picket-loss", |made, stop| {
         while made.load(Ordering::Relaxed) < 400 {
             std::thread::yield_now();
         }

@@ -31,7 +31,14 @@ impl Uring {
         let map = |offset: i64, len: usize| {
             // SAFETY: a new mapping of the ring's descriptor.
             let at = unsafe {
-                libc::mmap(std::ptr::null_mut(), len, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED, fd, offset)
+                libc::mmap(
+                    std::ptr::null_mut(),
+                    len,
+                    libc::PROT_READ | libc::PROT_WRITE,
+                    libc::MAP_SHARED,
+                    fd,
+                    offset,
+                )
             };
             assert_ne!(at, libc::MAP_FAILED);
             at.cast::<u8>()
@@ -58,18 +65,32 @@ impl Uring {
         let at = tail.load(Ordering::Relaxed);
         let index = at & Self::word(self.submission, self.params[12]).load(Ordering::Relaxed);
         // SAFETY: four entries of 64 bytes fit in the mapping; the index is masked.
-        unsafe { self.entries.cast::<[u64; 8]>().add(index as usize).write(entry) };
+        unsafe {
+            self.entries
+                .cast::<[u64; 8]>()
+                .add(index as usize)
+                .write(entry)
+        };
         Self::word(self.submission, self.params[16] + 4 * index).store(index, Ordering::Relaxed);
         tail.store(at + 1, Ordering::Release);
         // SAFETY: submits the one entry and waits for one completion.
         let submitted = unsafe {
-            libc::syscall(libc::SYS_io_uring_enter, self.fd, 1, 1, 1, std::ptr::null::<u8>(), 0)
+            libc::syscall(
+                libc::SYS_io_uring_enter,
+                self.fd,
+                1,
+                1,
+                1,
+                std::ptr::null::<u8>(),
+                0,
+            )
         };
         assert_eq!(submitted, 1);
         let head = Self::word(self.completion, self.params[20]);
         let at = head.load(Ordering::Relaxed);
         let index = at & Self::word(self.completion, self.params[22]).load(Ordering::Relaxed);
-        let result = Self::word(self.completion, self.params[25] + 16 * index + 8).load(Ordering::Acquire);
+        let result =
+            Self::word(self.completion, self.params[25] + 16 * index + 8).load(Ordering::Acquire);
         head.store(at + 1, Ordering::Release);
         result as i32
     }
@@ -91,7 +112,33 @@ pub fn open_create_rename_unlink(from: &Path, to: &Path) {
     // Words of struct io_uring_sqe: opcode and descriptor; second address;
     // first address; length (mode, or second descriptor) and flags.
     let flags = (libc::O_CREAT | libc::O_WRONLY) as u64;
-    assert!(uring.run([u64::from(OPENAT) | here, 0, from, 0o600 | flags << 32, 0, 0, 0, 0]) >= 0);
-    assert_eq!(uring.run([u64::from(RENAMEAT) | here, to, from, libc::AT_FDCWD as u32 as u64, 0, 0, 0, 0]), 0);
-    assert_eq!(uring.run([u64::from(UNLINKAT) | here, 0, to, 0, 0, 0, 0, 0]), 0);
+    assert!(
+        uring.run([
+            u64::from(OPENAT) | here,
+            0,
+            from,
+            0o600 | flags << 32,
+            0,
+            0,
+            0,
+            0
+        ]) >= 0
+    );
+    assert_eq!(
+        uring.run([
+            u64::from(RENAMEAT) | here,
+            to,
+            from,
+            libc::AT_FDCWD as u32 as u64,
+            0,
+            0,
+            0,
+            0
+        ]),
+        0
+    );
+    assert_eq!(
+        uring.run([u64::from(UNLINKAT) | here, 0, to, 0, 0, 0, 0, 0]),
+        0
+    );
 }

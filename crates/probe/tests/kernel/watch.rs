@@ -18,7 +18,10 @@ impl Watch {
     /// `None`, and a word why, where the kernel does not let us.
     pub fn start(config: ProbeConfig) -> Option<Watch> {
         match Probes::load(&config) {
-            Ok(probes) => Some(Watch { probes, seen: Vec::new() }),
+            Ok(probes) => Some(Watch {
+                probes,
+                seen: Vec::new(),
+            }),
             Err(error @ ProbeError::Missing { .. }) => {
                 skipped(&error.to_string());
                 None
@@ -29,7 +32,10 @@ impl Watch {
 
     pub fn classes(classes: impl IntoIterator<Item = picket_model::EventClass>) -> Option<Watch> {
         let classes: ClassSet = classes.into_iter().collect();
-        let watch = Watch::start(ProbeConfig { classes, ..ProbeConfig::default() })?;
+        let watch = Watch::start(ProbeConfig {
+            classes,
+            ..ProbeConfig::default()
+        })?;
         if watch.probes.unavailable().is_empty() {
             return Some(watch);
         }
@@ -43,7 +49,9 @@ impl Watch {
     pub fn gather(&mut self, timeout: Duration) {
         let seen = &mut self.seen;
         self.probes
-            .poll(timeout, &mut |bytes| seen.push(decode(bytes).expect("a record of our own")))
+            .poll(timeout, &mut |bytes| {
+                seen.push(decode(bytes).expect("a record of our own"))
+            })
             .expect("poll");
     }
 
@@ -72,7 +80,9 @@ impl Watch {
     /// The exec record of that process.
     pub fn exec_of(&mut self, pid: u32) -> (Record, Exec) {
         self.wait(&format!("the exec of {pid}"), |record| match &record.body {
-            Body::Exec(exec) if record.task.key.pid == pid => Some((record.clone(), (**exec).clone())),
+            Body::Exec(exec) if record.task.key.pid == pid => {
+                Some((record.clone(), (**exec).clone()))
+            }
             _ => None,
         })
     }
