@@ -27,32 +27,32 @@ fn main() -> Result<()> {
         .context("the workload's rules")?;
     let events = fresh(&neutral);
     let sample = fresh(&neutral[..1000]);
+    let only: Option<usize> = std::env::args().nth(1).and_then(|text| text.parse().ok());
     for count in [10, 100, 1000, 10_000] {
+        if only.is_some_and(|only| only != count) {
+            continue;
+        }
         let rules = &rules[..count.min(rules.len())];
         let owned = rules.to_vec();
         let start = Instant::now();
         let program = Program::compile_with(owned, &CompileOptions { sample: &sample });
         let compile = start.elapsed();
         let reference = Evaluator::new(rules);
-        let checked = check(&program, &reference, &events, count);
-        let naive = measure::median(3, || {
-            let mut folder = Folder::default();
-            let mut verdicts = Verdicts::default();
-            let events = &events[..(20_000_000 / count / 10).clamp(400, events.len())];
-            measure::per(events.len(), || {
-                for event in events {
-                    reference.evaluate(event, &mut folder, &mut verdicts);
-                }
+        let quick = std::env::args().nth(2).is_some();
+        let checked = if quick { 0 } else { check(&program, &reference, &events, count) };
+        let mut folder = Folder::default();
+        let mut verdicts = Verdicts::default();
+        let some = if quick { &neutral[..10] } else { &neutral[..(20_000_000 / count / 10).clamp(400, neutral.len())] };
+        let naive = measure::least(3, || {
+            measure::hot(some, |event| {
+                reference.evaluate(event, &mut folder, &mut verdicts);
             })
         });
         let mut scratch = Scratch::new();
-        let mut verdicts = Verdicts::default();
-        let fast = measure::median(7, || {
-            let events = fresh(&neutral);
-            measure::per(events.len(), || {
-                for event in &events {
-                    program.evaluate(event, &mut scratch, &mut verdicts);
-                }
+        let rounds = if only.is_some() { 60 } else { 7 };
+        let fast = measure::least(rounds, || {
+            measure::hot(&neutral, |event| {
+                program.evaluate(event, &mut scratch, &mut verdicts);
             })
         });
         let stats = scratch.stats(&program);
@@ -62,7 +62,7 @@ fn main() -> Result<()> {
             naive / fast,
             compile.as_secs_f64() * 1e3,
             program.memory() as f64 / 1e6,
-            candidates as f64 / (7 * events.len()) as f64,
+            candidates as f64 / (rounds * events.len()) as f64,
         );
     }
     Ok(())

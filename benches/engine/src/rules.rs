@@ -21,8 +21,8 @@ pub fn rule(json: &Value, number: usize) -> Result<Rule> {
     let etype = etype(json);
     let classes = match etype {
         Some(etype) => vec![CLASSES[etype as usize - 1]],
-        None if mentions_parent(json) => vec![EventClass::ProcessExec],
-        None => CLASSES.to_vec(),
+        // As in Sigma, where most are of the category process_creation.
+        None => vec![EventClass::ProcessExec],
     };
     let subject = match classes[..] {
         [EventClass::ProcessExec] => Subject::Process,
@@ -43,18 +43,6 @@ pub fn etype(json: &Value) -> Option<u64> {
         .iter()
         .find(|part| part["p"][0] == "etype")
         .and_then(|part| part["p"][2][0].as_u64())
-}
-
-/// Whether a rule speaks of the parent.
-pub fn mentions_parent(json: &Value) -> bool {
-    match json {
-        Value::Object(map) => map.iter().any(|(key, value)| match key.as_str() {
-            "p" => matches!(value[0].as_str(), Some("pname" | "pexe" | "pcmdline")),
-            _ => mentions_parent(value),
-        }),
-        Value::Array(parts) => parts.iter().any(mentions_parent),
-        _ => false,
-    }
 }
 
 fn expr(json: &Value, subject: Subject) -> Result<Expr> {

@@ -2,9 +2,8 @@
 //!
 //! Each neutral event becomes one of ours: the acting process has an image of
 //! its own, as after a real exec; parents and ancestors are shared, as in the
-//! process table. In an exec event the acting process is the new one, so that a
-//! rule without an event class means the same in all three classes. Parents are
-//! known in exec events only.
+//! process table. In an exec event the acting process is the parent's image: the
+//! child that called execve still had it. Parents are known in exec events only.
 
 use anyhow::{Context, Result, bail};
 use picket_model::event::{Actor, Detail, Dns, EventUid, Exec, Host, Network};
@@ -18,22 +17,38 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 
-/// One event of the workload in its neutral form.
+/// One event of the workload in its neutral form: its fields by name.
 #[derive(Debug, Clone)]
 pub struct Neutral {
-    /// The fields by name.
-    pub json: Value,
+    texts: [String; TEXTS.len()],
+    numbers: [u64; NUMBERS.len()],
 }
 
+/// Names of the text fields.
+pub const TEXTS: [&str; 10] = [
+    "exe", "name", "cmdline", "pname", "pexe", "pcmdline", "ancestors", "user", "cwd", "dns",
+];
+/// Names of the number fields.
+pub const NUMBERS: [&str; 5] = ["etype", "uid", "pid", "dport", "dip"];
+
 impl Neutral {
+    fn new(json: &Value) -> Neutral {
+        Neutral {
+            texts: TEXTS.map(|field| json[field].as_str().unwrap_or_default().to_owned()),
+            numbers: NUMBERS.map(|field| json[field].as_u64().unwrap_or_default()),
+        }
+    }
+
     /// A text field.
     pub fn text(&self, field: &str) -> &str {
-        self.json[field].as_str().unwrap_or_default()
+        let at = TEXTS.iter().position(|name| *name == field);
+        at.map_or("", |at| &self.texts[at])
     }
 
     /// A number field.
     pub fn number(&self, field: &str) -> u64 {
-        self.json[field].as_u64().unwrap_or_default()
+        let at = NUMBERS.iter().position(|name| *name == field);
+        at.map_or(0, |at| self.numbers[at])
     }
 
     /// The event class.
@@ -81,9 +96,13 @@ impl World {
             Arc::new(image(neutral)),
             Parent::Known(parent.clone()),
         ));
+        let actor = match neutral.class() {
+            EventClass::ProcessExec => parent.clone(),
+            _ => process.clone(),
+        };
         let detail = match neutral.class() {
             EventClass::ProcessExec => Detail::Exec(Exec {
-                process: process.clone(),
+                process,
                 parent_process: Datum::Known(parent),
             }),
             EventClass::NetworkConnect => Detail::Network(network(neutral)),
@@ -109,7 +128,7 @@ impl World {
             class: neutral.class(),
             host: self.host.clone(),
             actor: Actor {
-                process: Datum::Known(process),
+                process: Datum::Known(actor),
                 user_name: Datum::Known(user_name),
                 uid: Datum::Known(neutral.number("uid") as u32),
                 auid: Datum::Absent,
@@ -200,8 +219,8 @@ fn network(neutral: &Neutral) -> Network {
 /// Reads the events of the workload.
 pub fn events(folder: &Path) -> Result<Vec<Neutral>> {
     let events: Vec<Neutral> = read(&folder.join("events.jsonl.zst"))?
-        .into_iter()
-        .map(|json| Neutral { json })
+        .iter()
+        .map(|json| Neutral::new(json))
         .collect();
     if events.is_empty() {
         bail!("the workload has no events");

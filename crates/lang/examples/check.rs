@@ -10,7 +10,10 @@ fn main() {
         if argument == "--json" {
             json = true;
         } else {
-            sources.push(Source::new(argument.clone(), std::fs::read(&argument).unwrap()));
+            sources.push(Source::new(
+                argument.clone(),
+                std::fs::read(&argument).unwrap(),
+            ));
         }
     }
     let start = std::time::Instant::now();
@@ -26,6 +29,10 @@ fn main() {
         "{} rules, {} policies, {} tests in {took:?}",
         checked.rules.len(),
         checked.policies.len(),
-        checked.tests.iter().map(|tests| tests.tests.len()).sum::<usize>(),
+        checked
+            .tests
+            .iter()
+            .map(|tests| tests.tests.len())
+            .sum::<usize>(),
     );
 }

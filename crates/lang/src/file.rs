@@ -39,27 +39,55 @@ pub(crate) fn read<'s>(sources: &'s [Source], limits: &Limits, sink: &mut Sink) 
 
 fn decode<'s>(source: usize, bytes: &'s [u8], limits: &Limits) -> Result<&'s str, Box<Diagnostic>> {
     let flaw = |problem: Problem, at: usize| {
-        Box::new(Diagnostic::new(&problem, SourceSpan { source, start: at, end: at }))
+        Box::new(Diagnostic::new(
+            &problem,
+            SourceSpan {
+                source,
+                start: at,
+                end: at,
+            },
+        ))
     };
     if bytes.len() > limits.file_bytes {
-        let problem = Problem::FileTooLarge { bytes: bytes.len(), limit: limits.file_bytes };
+        let problem = Problem::FileTooLarge {
+            bytes: bytes.len(),
+            limit: limits.file_bytes,
+        };
         return Err(flaw(problem, 0));
     }
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
-        return Err(flaw(Problem::NotText { detail: "it is UTF-16; rule files are UTF-8" }, 0));
+        return Err(flaw(
+            Problem::NotText {
+                detail: "it is UTF-16; rule files are UTF-8",
+            },
+            0,
+        ));
     }
     if let Some(at) = bytes.iter().position(|&byte| byte == 0) {
-        return Err(flaw(Problem::NotText { detail: "it holds zero bytes, as binary files do" }, at));
+        return Err(flaw(
+            Problem::NotText {
+                detail: "it holds zero bytes, as binary files do",
+            },
+            at,
+        ));
     }
-    std::str::from_utf8(bytes)
-        .map_err(|error| flaw(Problem::NotText { detail: "it is not UTF-8" }, error.valid_up_to()))
+    std::str::from_utf8(bytes).map_err(|error| {
+        flaw(
+            Problem::NotText {
+                detail: "it is not UTF-8",
+            },
+            error.valid_up_to(),
+        )
+    })
 }
 
 const KEYS: &[&str] = &["lists", "macros", "rules", "policies"];
 
 impl<'s> Contents<'s> {
     fn add(&mut self, document: &Rc<Node<'s>>, limits: &Limits, sink: &mut Sink) {
-        let is_empty = document.scalar().is_some_and(|scalar| scalar.kind == ScalarKind::Null);
+        let is_empty = document
+            .scalar()
+            .is_some_and(|scalar| scalar.kind == ScalarKind::Null);
         if is_empty {
             return;
         }
@@ -69,7 +97,10 @@ impl<'s> Contents<'s> {
             Format::Falco => Some(Problem::FalcoRules),
         };
         if let Some(problem) = refusal {
-            let start = SourceSpan { end: document.span.start, ..document.span.clone() };
+            let start = SourceSpan {
+                end: document.span.start,
+                ..document.span.clone()
+            };
             sink.report(&problem, start);
             return;
         }
@@ -84,13 +115,28 @@ impl<'s> Contents<'s> {
         }
         if let Some(rules) = keys.get("rules") {
             self.with_rules.insert(rules.span.source);
-            self.rules.extend(yaml::list(rules, "`rules`", sink).unwrap_or_default().iter().cloned());
+            self.rules.extend(
+                yaml::list(rules, "`rules`", sink)
+                    .unwrap_or_default()
+                    .iter()
+                    .cloned(),
+            );
         }
         if let Some(policies) = keys.get("policies") {
-            self.policies.extend(yaml::list(policies, "`policies`", sink).unwrap_or_default().iter().cloned());
+            self.policies.extend(
+                yaml::list(policies, "`policies`", sink)
+                    .unwrap_or_default()
+                    .iter()
+                    .cloned(),
+            );
         }
         if let Some(over) = self.rules.get(limits.rules) {
-            sink.report(&Problem::TooManyRules { limit: limits.rules }, over.span.clone());
+            sink.report(
+                &Problem::TooManyRules {
+                    limit: limits.rules,
+                },
+                over.span.clone(),
+            );
             self.rules.truncate(limits.rules);
         }
     }

@@ -22,15 +22,17 @@ mod formats;
 mod limits;
 mod policy;
 mod print;
+mod reference;
 mod rule;
 mod source;
 mod suite;
 mod words;
 mod yaml;
 
-pub use diagnostics::{Diagnostic, Label, Level, render_json, render_text};
+pub use diagnostics::{Diagnostic, Label, Level, ProblemInfo, render_json, render_text};
 pub use fold::{fold_char, fold_str};
 pub use limits::Limits;
+pub use reference::{problems, problems_markdown, schema_markdown};
 pub use source::{Position, Source, SourceSpan};
 pub use suite::{RuleTest, RuleTests};
 
@@ -72,13 +74,25 @@ pub fn check(sources: &[Source], limits: &Limits) -> Checked {
 /// exceptions that have expired are warned of.
 pub fn check_at(sources: &[Source], limits: &Limits, now_ns: Option<i64>) -> Checked {
     let mut sink = Sink::new(sources.len(), limits.diagnostics_per_file);
-    let Contents { names, rules, policies, with_rules } = file::read(sources, limits, &mut sink);
-    let mut cx = Context { limits, names: &names, sink: &mut sink };
+    let Contents {
+        names,
+        rules,
+        policies,
+        with_rules,
+    } = file::read(sources, limits, &mut sink);
+    let mut cx = Context {
+        limits,
+        names: &names,
+        sink: &mut sink,
+    };
     for (name, place) in names.macros_in_order() {
         check_macro(&mut cx, name, place);
     }
     let mut around = Surroundings {
-        files: sources.iter().map(|source| (source.name.as_str(), Lines::new(&source.bytes))).collect(),
+        files: sources
+            .iter()
+            .map(|source| (source.name.as_str(), Lines::new(&source.bytes)))
+            .collect(),
         ids: HashMap::new(),
         now_ns,
     };

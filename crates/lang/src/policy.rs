@@ -39,8 +39,13 @@ impl<'r> Rules<'r> {
         let infos = || loaded.iter().map(|rule| &rule.info);
         Rules {
             ids,
-            tags: infos().flat_map(|info| &info.tags).map(String::as_str).collect(),
-            categories: infos().filter_map(|info| info.category.as_deref()).collect(),
+            tags: infos()
+                .flat_map(|info| &info.tags)
+                .map(String::as_str)
+                .collect(),
+            categories: infos()
+                .filter_map(|info| info.category.as_deref())
+                .collect(),
         }
     }
 }
@@ -57,9 +62,15 @@ pub(crate) fn check(
     let id = keys
         .require("id", sink)
         .and_then(|node| words::id(node, "a policy's id", "policies", ids, sink));
-    let trigger = keys.require("trigger", sink).and_then(|node| trigger(node, rules, sink));
-    let projects = keys.get("projects").map(|node| words::tags(node, "`projects`", "a project", sink));
-    let action = keys.require("action", sink).and_then(|node| action(node, sink));
+    let trigger = keys
+        .require("trigger", sink)
+        .and_then(|node| trigger(node, rules, sink));
+    let projects = keys
+        .get("projects")
+        .map(|node| words::tags(node, "`projects`", "a project", sink));
+    let action = keys
+        .require("action", sink)
+        .and_then(|node| action(node, sink));
     let budget = keys.get("budget").and_then(|node| budget(node, sink));
     if sink.errors() > errors {
         return None;
@@ -91,7 +102,9 @@ fn trigger(node: &Node<'_>, rules: &Rules<'_>, sink: &mut Sink) -> Option<Trigge
         for (tag, node) in yaml::texts(node, "`tags`", "a tag", sink) {
             if !rules.tags.contains(tag) {
                 let near = nearest(tag, rules.tags.iter().copied());
-                let problem = Problem::UnmatchedTag { tag: tag.to_owned() };
+                let problem = Problem::UnmatchedTag {
+                    tag: tag.to_owned(),
+                };
                 sink.push(Diagnostic::new(&problem, node.span.clone()).suggest(near));
             }
         }
@@ -107,10 +120,15 @@ fn trigger(node: &Node<'_>, rules: &Rules<'_>, sink: &mut Sink) -> Option<Trigge
         let word = text.strip_prefix(">=").unwrap_or(text).trim();
         words::severity(word, &node.span, sink)
     });
-    let empty = trigger.rules.is_empty() && trigger.tags.is_empty() && trigger.categories.is_empty();
+    let empty =
+        trigger.rules.is_empty() && trigger.tags.is_empty() && trigger.categories.is_empty();
     if empty && keys.get("severity").is_none() {
         let place = node_start(node);
-        sink.push(Diagnostic::new(&Problem::EmptyTrigger, place).help("it would answer nothing; `severity: \">= informational\"` answers every match"));
+        sink.push(
+            Diagnostic::new(&Problem::EmptyTrigger, place).help(
+                "it would answer nothing; `severity: \">= informational\"` answers every match",
+            ),
+        );
     }
     Some(trigger)
 }
@@ -119,24 +137,39 @@ fn check_category(category: &str, node: &Node<'_>, rules: &Rules<'_>, sink: &mut
     let known = || rules.categories.iter().copied();
     // A category covers those below it.
     let covered = |known: &str| {
-        known.strip_prefix(category).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        known
+            .strip_prefix(category)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
     if FEED_CATEGORIES.contains(&category) || known().any(covered) {
         return;
     }
     let near = nearest(category, known().chain(FEED_CATEGORIES.iter().copied()));
-    let problem = Problem::UnmatchedCategory { category: category.to_owned() };
+    let problem = Problem::UnmatchedCategory {
+        category: category.to_owned(),
+    };
     sink.push(Diagnostic::new(&problem, node.span.clone()).suggest(near));
 }
 
 fn action(node: &Node<'_>, sink: &mut Sink) -> Option<Action> {
     if let Some(text) = node.as_text() {
         let found = words::word(text, &["simulate", "block"], "an action", &node.span, sink)?;
-        return Some(if found == 0 { Action::Simulate } else { Action::Block(Effects::BLOCK) });
+        return Some(if found == 0 {
+            Action::Simulate
+        } else {
+            Action::Block(Effects::BLOCK)
+        });
     }
     let keys = Keys::of(node, "an action", ACTION_KEYS, sink)?;
-    let mut effect = |key, what| keys.get(key).and_then(|node| yaml::truth(node, what, sink)).unwrap_or(false);
-    let effects = Effects { kill: effect("kill", "`kill`"), deny: effect("deny", "`deny`") };
+    let mut effect = |key, what| {
+        keys.get(key)
+            .and_then(|node| yaml::truth(node, what, sink))
+            .unwrap_or(false)
+    };
+    let effects = Effects {
+        kill: effect("kill", "`kill`"),
+        deny: effect("deny", "`deny`"),
+    };
     if !effects.kill && !effects.deny {
         sink.push(
             Diagnostic::new(&Problem::NoEffect, node_start(node))
@@ -154,16 +187,31 @@ fn budget(node: &Node<'_>, sink: &mut Sink) -> Option<Budget> {
         let fits = u32::try_from(kills).ok().filter(|&kills| kills > 0);
         if fits.is_none() {
             let problem = Problem::BadBudget { kills };
-            sink.push(Diagnostic::new(&problem, node.span.clone()).help("a policy that must not act has `action: simulate`"));
+            sink.push(
+                Diagnostic::new(&problem, node.span.clone())
+                    .help("a policy that must not act has `action: simulate`"),
+            );
         }
         fits
     });
-    let per = keys.require("per", sink).and_then(|node| duration(node, sink));
+    let per = keys
+        .require("per", sink)
+        .and_then(|node| duration(node, sink));
     if let Some(node) = keys.get("on_exceed") {
         let text = yaml::text(node, "`on_exceed`", sink)?;
-        words::word(text, &["simulate"], "what a policy can do then", &node.span, sink)?;
+        words::word(
+            text,
+            &["simulate"],
+            "what a policy can do then",
+            &node.span,
+            sink,
+        )?;
     }
-    Some(Budget { kills: kills?, per: per?, on_exceed: OnExceed::Simulate })
+    Some(Budget {
+        kills: kills?,
+        per: per?,
+        on_exceed: OnExceed::Simulate,
+    })
 }
 
 /// A number with s, m, h or d.
@@ -178,12 +226,20 @@ fn duration(node: &Node<'_>, sink: &mut Sink) -> Option<Duration> {
             _ => return None,
         };
         let digits = text[..at].bytes().all(|byte| byte.is_ascii_digit());
-        let number = text[..at].parse::<u32>().ok().filter(|&number| digits && number > 0)?;
+        let number = text[..at]
+            .parse::<u32>()
+            .ok()
+            .filter(|&number| digits && number > 0)?;
         Some(Duration::from_secs(u64::from(number) * seconds))
     });
     if parsed.is_none() {
-        let problem = Problem::BadDuration { text: text.to_owned() };
-        sink.push(Diagnostic::new(&problem, node_start(node)).help("write a number and s, m, h or d, such as 1m"));
+        let problem = Problem::BadDuration {
+            text: text.to_owned(),
+        };
+        sink.push(
+            Diagnostic::new(&problem, node_start(node))
+                .help("write a number and s, m, h or d, such as 1m"),
+        );
     }
     parsed
 }

@@ -10,7 +10,9 @@ impl Display for Expr {
             // The language has no word for these two; files cannot contain them.
             Expr::And(parts) if parts.is_empty() => f.write_str("true"),
             Expr::Or(parts) if parts.is_empty() => f.write_str("false"),
-            Expr::And(parts) => joined(f, parts, " and ", |part| matches!(part, Expr::And(_) | Expr::Or(_))),
+            Expr::And(parts) => joined(f, parts, " and ", |part| {
+                matches!(part, Expr::And(_) | Expr::Or(_))
+            }),
             Expr::Or(parts) => joined(f, parts, " or ", |part| matches!(part, Expr::Or(_))),
             Expr::Not(inner) => {
                 f.write_str("not ")?;
@@ -22,7 +24,12 @@ impl Display for Expr {
     }
 }
 
-fn joined(f: &mut Formatter<'_>, parts: &[Expr], by: &str, in_parentheses: impl Fn(&Expr) -> bool) -> fmt::Result {
+fn joined(
+    f: &mut Formatter<'_>,
+    parts: &[Expr],
+    by: &str,
+    in_parentheses: impl Fn(&Expr) -> bool,
+) -> fmt::Result {
     for (at, part) in parts.iter().enumerate() {
         if at > 0 {
             f.write_str(by)?;
@@ -33,7 +40,11 @@ fn joined(f: &mut Formatter<'_>, parts: &[Expr], by: &str, in_parentheses: impl 
 }
 
 fn grouped(f: &mut Formatter<'_>, expr: &Expr, in_parentheses: bool) -> fmt::Result {
-    if in_parentheses { write!(f, "({expr})") } else { expr.fmt(f) }
+    if in_parentheses {
+        write!(f, "({expr})")
+    } else {
+        expr.fmt(f)
+    }
 }
 
 impl Display for Predicate {
@@ -51,23 +62,35 @@ impl Display for Test {
         match self {
             Test::Exists => f.write_str("exists"),
             Test::Text(test) => test.fmt(f),
-            Test::TextNot { value, ignore_case: false } => write!(f, "!= {}", quote(value)),
+            Test::TextNot {
+                value,
+                ignore_case: false,
+            } => write!(f, "!= {}", quote(value)),
             // Other formats have it; in this language it is `not … iequals`.
-            Test::TextNot { value, ignore_case: true } => write!(f, "!= {} (without case)", quote(value)),
+            Test::TextNot {
+                value,
+                ignore_case: true,
+            } => write!(f, "!= {} (without case)", quote(value)),
             Test::Number(ranges) => match ranges.as_slice() {
                 [] => write!(f, "< {}", i64::MIN),
                 [range] if range.start() == range.end() => write!(f, "== {}", range.start()),
                 [range] if *range.start() == i64::MIN => write!(f, "<= {}", range.end()),
                 [range] if *range.end() == i64::MAX => write!(f, ">= {}", range.start()),
-                ranges => list(f, "in", ranges, |f, range| match (range.start(), range.end()) {
-                    (from, to) if from == to => write!(f, "{from}"),
-                    (from, to) => write!(f, "{from}..{to}"),
+                ranges => list(f, "in", ranges, |f, range| {
+                    match (range.start(), range.end()) {
+                        (from, to) if from == to => write!(f, "{from}"),
+                        (from, to) => write!(f, "{from}..{to}"),
+                    }
                 }),
             },
             Test::NumberNot(value) => write!(f, "!= {value}"),
             Test::Ip(networks) => match networks.as_slice() {
-                [network] if network.is_single() => write!(f, "== {}", quote(&network.base.to_string())),
-                networks => list(f, "in", networks, |f, network| f.write_str(&quote(&network.to_string()))),
+                [network] if network.is_single() => {
+                    write!(f, "== {}", quote(&network.base.to_string()))
+                }
+                networks => list(f, "in", networks, |f, network| {
+                    f.write_str(&quote(&network.to_string()))
+                }),
             },
             Test::IpNot(address) => write!(f, "!= {}", quote(&address.to_string())),
             Test::Bool(value) => write!(f, "== {value}"),
@@ -77,9 +100,17 @@ impl Display for Test {
 
 impl Display for TextTest {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let case = if self.ignore_case { Case::Ignore } else { Case::Regard };
+        let case = if self.ignore_case {
+            Case::Ignore
+        } else {
+            Case::Regard
+        };
         let plain_equals = self.how == crate::ir::TextMatch::Equals && !self.ignore_case;
-        let op = if plain_equals { Op::Equal } else { Op::Text(self.how, case) };
+        let op = if plain_equals {
+            Op::Equal
+        } else {
+            Op::Text(self.how, case)
+        };
         let pattern = |f: &mut Formatter<'_>, pattern: &String| f.write_str(&quote(pattern));
         match self.patterns.as_slice() {
             [single] => {

@@ -20,16 +20,24 @@ pub(crate) fn id(
     let text = yaml::text(node, what, sink)?;
     let good = text.len() <= NAME_BYTES
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
     if !good {
-        let problem = Problem::BadId { what, id: text.to_owned() };
+        let problem = Problem::BadId {
+            what,
+            id: text.to_owned(),
+        };
         sink.push(Diagnostic::new(&problem, node.span.clone()).help(
             "ids are letters, digits, `.`, `_` and `-`, begin with a letter or digit, and have at most 128 characters",
         ));
         return None;
     }
     if let Some(before) = taken.get(text) {
-        let problem = Problem::DuplicateId { what: plural, id: text.to_owned() };
+        let problem = Problem::DuplicateId {
+            what: plural,
+            id: text.to_owned(),
+        };
         sink.push(
             Diagnostic::new(&problem, node.span.clone())
                 .here("again here")
@@ -46,7 +54,12 @@ pub(crate) fn class(text: &str, span: &SourceSpan, sink: &mut Sink) -> Option<Ev
     let found = EventClass::from_name(text);
     if found.is_none() {
         let names = EventClass::ALL.map(EventClass::name);
-        let diagnostic = Diagnostic::new(&Problem::UnknownClass { class: text.to_owned() }, span.clone());
+        let diagnostic = Diagnostic::new(
+            &Problem::UnknownClass {
+                class: text.to_owned(),
+            },
+            span.clone(),
+        );
         sink.push(match nearest(text, names) {
             Some(near) => diagnostic.suggest(Some(near)),
             None => diagnostic.help(format!("the classes are {}", names.join(", "))),
@@ -68,9 +81,14 @@ pub(crate) fn severity(text: &str, span: &SourceSpan, sink: &mut Sink) -> Option
             _ => nearest(text, names),
         };
         sink.push(
-            Diagnostic::new(&Problem::UnknownSeverity { word: text.to_owned() }, span.clone())
-                .suggest(meant)
-                .help(format!("severities are {}", names.join(", "))),
+            Diagnostic::new(
+                &Problem::UnknownSeverity {
+                    word: text.to_owned(),
+                },
+                span.clone(),
+            )
+            .suggest(meant)
+            .help(format!("severities are {}", names.join(", "))),
         );
     }
     found
@@ -87,16 +105,27 @@ pub(crate) fn word(
     let found = words.iter().position(|word| *word == text);
     if found.is_none() {
         sink.push(
-            Diagnostic::new(&Problem::UnknownWord { what, word: text.to_owned() }, span.clone())
-                .suggest(nearest(text, words.iter().copied()))
-                .help(format!("it is one of {}", words.join(", "))),
+            Diagnostic::new(
+                &Problem::UnknownWord {
+                    what,
+                    word: text.to_owned(),
+                },
+                span.clone(),
+            )
+            .suggest(nearest(text, words.iter().copied()))
+            .help(format!("it is one of {}", words.join(", "))),
         );
     }
     found
 }
 
 /// Tags, projects and the like: lists of words without white space.
-pub(crate) fn tags(node: &Node<'_>, what: &'static str, item: &'static str, sink: &mut Sink) -> Vec<String> {
+pub(crate) fn tags(
+    node: &Node<'_>,
+    what: &'static str,
+    item: &'static str,
+    sink: &mut Sink,
+) -> Vec<String> {
     yaml::texts(node, what, item, sink)
         .into_iter()
         .filter(|(text, node)| tag(text, &node.span, sink))
@@ -106,11 +135,17 @@ pub(crate) fn tags(node: &Node<'_>, what: &'static str, item: &'static str, sink
 
 /// Whether the text can be a tag; reported if not.
 pub(crate) fn tag(text: &str, span: &SourceSpan, sink: &mut Sink) -> bool {
-    let good = text.len() <= NAME_BYTES && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+    let good =
+        text.len() <= NAME_BYTES && !text.chars().any(|c| c.is_whitespace() || c.is_control());
     if !good {
         sink.push(
-            Diagnostic::new(&Problem::BadTag { tag: text.to_owned() }, span.clone())
-                .help("tags, categories and projects have no white space and at most 128 bytes"),
+            Diagnostic::new(
+                &Problem::BadTag {
+                    tag: text.to_owned(),
+                },
+                span.clone(),
+            )
+            .help("tags, categories and projects have no white space and at most 128 bytes"),
         );
     }
     good
@@ -128,8 +163,13 @@ pub(crate) fn time(node: &Node<'_>, what: &'static str, sink: &mut Sink) -> Opti
     let nanoseconds = timestamp.and_then(|timestamp| i64::try_from(timestamp.as_nanosecond()).ok());
     if nanoseconds.is_none() {
         sink.push(
-            Diagnostic::new(&Problem::BadDate { text: text.to_owned() }, node.span.clone())
-                .help("write a day such as 2027-06-01, or a time such as 2027-06-01T12:00:00Z"),
+            Diagnostic::new(
+                &Problem::BadDate {
+                    text: text.to_owned(),
+                },
+                node.span.clone(),
+            )
+            .help("write a day such as 2027-06-01, or a time such as 2027-06-01T12:00:00Z"),
         );
     }
     nanoseconds

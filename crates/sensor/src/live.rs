@@ -67,7 +67,11 @@ impl<S: Sink> Live<S> {
                 tap,
                 ..
             } = &mut self;
-            let wait = if pipeline.is_holding() { POLL_HOLDING } else { POLL };
+            let wait = if pipeline.is_holding() {
+                POLL_HOLDING
+            } else {
+                POLL
+            };
             probes.poll(wait, &mut |bytes| take(bytes, pipeline, tap))?;
             let now = boot_ns();
             self.pipeline.tick(now);

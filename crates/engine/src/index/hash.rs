@@ -12,9 +12,10 @@ pub(crate) fn mix(word: u64) -> u64 {
 #[inline]
 pub(crate) fn hash_bytes(bytes: &[u8], seed: u64) -> u64 {
     let mut state = seed ^ (bytes.len() as u64).wrapping_mul(0xA076_1D64_78BD_642F);
-    let (chunks, rest) = bytes.as_chunks::<16>();
-    for chunk in chunks {
+    let mut rest = bytes;
+    while let Some((chunk, after)) = rest.split_first_chunk::<16>() {
         let wide = u128::from_le_bytes(*chunk);
+        rest = after;
         state = fold_multiply(
             wide as u64 ^ state,
             (wide >> 64) as u64 ^ 0xE703_7ED1_A0B4_28DB,

@@ -161,6 +161,12 @@ fn gather_role(tables: &Tables, role: Role, view: &View<'_>, state: &mut State) 
             state.from_start.extend_from_slice(&lane.posted);
         }
         Datum::Known(process) | Datum::Truncated(process) => {
+            if role == Role::Process {
+                // A new image: it will come again in other roles, but hardly in this.
+                build_lane(tables, role, process, view, state);
+                state.from_lanes.extend_from_slice(&state.lane);
+                return;
+            }
             let slot = fill_lane(tables, role, process, view, state);
             if let Some(units) = state.images.units(slot, role as usize) {
                 state.from_lanes.extend_from_slice(units);
@@ -181,6 +187,19 @@ fn fill_lane(
     if state.images.units(slot, role as usize).is_some() {
         return slot;
     }
+    build_lane(tables, role, process, view, state);
+    state.images.fill(slot, role as usize, &state.lane);
+    slot
+}
+
+/// Finds the units that the image leaves possible in this role.
+fn build_lane(
+    tables: &Tables,
+    role: Role,
+    process: &Process,
+    view: &View<'_>,
+    state: &mut State,
+) {
     let stamp = state.next_stamp();
     state.lane.clear();
     let lane = &tables.lanes[role as usize];
@@ -226,8 +245,6 @@ fn fill_lane(
     for &unit in &lane.always {
         keep(tables, unit, false, stamp, view, state);
     }
-    state.images.fill(slot, role as usize, &state.lane);
-    slot
 }
 
 /// Finds the patterns of a value, each once.

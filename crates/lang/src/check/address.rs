@@ -25,7 +25,10 @@ pub(super) fn network(text: &str) -> Result<IpNetwork, NotANetwork> {
         None => full,
         Some(digits) => {
             let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
-            let prefix = digits.parse().ok().filter(|&prefix: &u8| plain && prefix <= full);
+            let prefix = digits
+                .parse()
+                .ok()
+                .filter(|&prefix: &u8| plain && prefix <= full);
             prefix.ok_or(NotANetwork::Syntax)?
         }
     };
@@ -44,7 +47,9 @@ pub(super) fn network(text: &str) -> Result<IpNetwork, NotANetwork> {
 
 /// A single address, as it stands in events.
 pub(crate) fn address(text: &str) -> Option<IpAddr> {
-    text.parse::<IpAddr>().ok().map(|address| address.to_canonical())
+    text.parse::<IpAddr>()
+        .ok()
+        .map(|address| address.to_canonical())
 }
 
 fn masked(address: IpAddr, prefix: u8) -> IpAddr {
@@ -66,17 +71,30 @@ mod tests {
 
     #[test]
     fn addresses_and_networks() {
-        let show = |text: &str| network(text).map(|network| format!("{}/{}", network.base, network.prefix));
+        let show = |text: &str| {
+            network(text).map(|network| format!("{}/{}", network.base, network.prefix))
+        };
         assert_eq!(show("10.0.0.0/8").as_deref(), Ok("10.0.0.0/8"));
         assert_eq!(show("198.51.100.7").as_deref(), Ok("198.51.100.7/32"));
         assert_eq!(show("0.0.0.0/0").as_deref(), Ok("0.0.0.0/0"));
         assert_eq!(show("fe80::/10").as_deref(), Ok("fe80::/10"));
         assert_eq!(show("::ffff:10.0.0.0/104").as_deref(), Ok("10.0.0.0/8"));
         assert_eq!(show("::ffff:10.0.0.1").as_deref(), Ok("10.0.0.1/32"));
-        for bad in ["10.0.0", "10.0.0.0/33", "10.0.0.0/+8", "::/129", "", "10.0.0.0/", "host"] {
+        for bad in [
+            "10.0.0",
+            "10.0.0.0/33",
+            "10.0.0.0/+8",
+            "::/129",
+            "",
+            "10.0.0.0/",
+            "host",
+        ] {
             assert_eq!(network(bad), Err(NotANetwork::Syntax), "{bad}");
         }
         let base = IpAddr::from([10, 0, 0, 0]);
-        assert_eq!(network("10.0.0.5/8"), Err(NotANetwork::HostBits(IpNetwork { base, prefix: 8 })));
+        assert_eq!(
+            network("10.0.0.5/8"),
+            Err(NotANetwork::HostBits(IpNetwork { base, prefix: 8 }))
+        );
     }
 }

@@ -50,7 +50,10 @@ impl Place<'_> {
     pub(super) fn within(&self, range: Range<usize>) -> SourceSpan {
         match self {
             Place::Condition(node, token) => {
-                let text = node.as_text().and_then(|text| text.get(token.clone())).unwrap_or("");
+                let text = node
+                    .as_text()
+                    .and_then(|text| text.get(token.clone()))
+                    .unwrap_or("");
                 let inside = within_string(text, range);
                 node.locate(token.start + inside.start..token.start + inside.end)
             }
@@ -84,7 +87,11 @@ impl<'o> Operand<'o> {
             },
             None => Value::Other(node.kind()),
         };
-        Operand { value, place: Place::Node(node), via: None }
+        Operand {
+            value,
+            place: Place::Node(node),
+            via: None,
+        }
     }
 
     /// True when it was written in YAML, where ranges and addresses are texts.
@@ -122,7 +129,11 @@ pub(super) fn operands<'o>(
             }
         };
         let place = Place::Condition(scope.node, constant.span.clone());
-        operands.push(Operand { value, place, via: None });
+        operands.push(Operand {
+            value,
+            place,
+            via: None,
+        });
     }
     sound.then_some(operands)
 }
@@ -136,6 +147,10 @@ pub(crate) fn list_operands<'o>(
 ) -> Option<Vec<Operand<'o>>> {
     let names = cx.names;
     let list = names.list(name, place.clone(), cx.sink)?;
-    let item = |item| Operand { via: Some(place.clone()), ..Operand::of_node(item) };
-    list.sound.then(|| list.items.iter().map(|node| item(node)).collect())
+    let item = |item| Operand {
+        via: Some(place.clone()),
+        ..Operand::of_node(item)
+    };
+    list.sound
+        .then(|| list.items.iter().map(|node| item(node)).collect())
 }

@@ -23,7 +23,9 @@ pub(super) fn warn(parts: &[Expr], node: &Node<'_>, sink: &mut Sink) {
         let place = |predicate: &Predicate| {
             node.locate(predicate.span.start as usize..predicate.span.end as usize)
         };
-        let problem = Problem::NeverBoth { field: second.field.to_string() };
+        let problem = Problem::NeverBoth {
+            field: second.field.to_string(),
+        };
         sink.push(Diagnostic::new(&problem, place(second)).also(place(first), "the other"));
         return;
     }
@@ -36,12 +38,20 @@ fn exclude(first: &Predicate, second: &Predicate) -> bool {
     }
     match (&first.test, &second.test) {
         (Test::Text(a), Test::Text(b)) => {
-            let equals = |test: &crate::ir::TextTest| test.how == TextMatch::Equals && !test.ignore_case && !test.all;
-            equals(a) && equals(b) && !a.patterns.iter().any(|pattern| b.patterns.contains(pattern))
+            let equals = |test: &crate::ir::TextTest| {
+                test.how == TextMatch::Equals && !test.ignore_case && !test.all
+            };
+            equals(a)
+                && equals(b)
+                && !a
+                    .patterns
+                    .iter()
+                    .any(|pattern| b.patterns.contains(pattern))
         }
-        (Test::Number(a), Test::Number(b)) => !a
-            .iter()
-            .any(|a| b.iter().any(|b| a.start() <= b.end() && b.start() <= a.end())),
+        (Test::Number(a), Test::Number(b)) => !a.iter().any(|a| {
+            b.iter()
+                .any(|b| a.start() <= b.end() && b.start() <= a.end())
+        }),
         (Test::Bool(a), Test::Bool(b)) => a != b,
         _ => false,
     }

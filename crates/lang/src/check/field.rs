@@ -28,7 +28,9 @@ pub(super) fn resolve(
     };
     // Perhaps it was to be a macro; a name with dots was not.
     if bare && !name.text.contains('.') && diagnostic.help.is_empty() {
-        let problem = Problem::UnknownName { name: name.text.clone() };
+        let problem = Problem::UnknownName {
+            name: name.text.clone(),
+        };
         let near = nearest(&name.text, cx.names.macro_names());
         diagnostic = Box::new(Diagnostic::new(&problem, diagnostic.primary.span).suggest(near));
     }
@@ -47,7 +49,10 @@ pub(crate) fn resolve_any(
 
 /// One of the classes, if it does not have the field.
 pub(crate) fn missing_class(field: Field, classes: &[EventClass]) -> Option<EventClass> {
-    classes.iter().copied().find(|class| !field.classes().contains(class))
+    classes
+        .iter()
+        .copied()
+        .find(|class| !field.classes().contains(class))
 }
 
 fn event_field(
@@ -82,23 +87,35 @@ fn element_field(name: &str, span: SourceSpan) -> Result<Field, Box<Diagnostic>>
     }
     let diagnostic = match Field::from_name(name) {
         Some(field) => {
-            let diagnostic = Diagnostic::new(&Problem::EventFieldInAny { name: name.to_owned() }, span);
+            let diagnostic = Diagnostic::new(
+                &Problem::EventFieldInAny {
+                    name: name.to_owned(),
+                },
+                span,
+            );
             match field {
                 Field::Process(_, attr) => diagnostic.help(format!("write `{}`", attr.name())),
-                Field::Event(_) => diagnostic.help("test it outside the parentheses of `any`, joined by `and`"),
+                Field::Event(_) => {
+                    diagnostic.help("test it outside the parentheses of `any`, joined by `and`")
+                }
             }
         }
         None => {
             let names = ProcessAttr::ALL.iter().map(|attr| attr.name());
-            Diagnostic::new(&Problem::UnknownField { name: name.to_owned() }, span)
-                .suggest(nearest(name, names))
+            Diagnostic::new(
+                &Problem::UnknownField {
+                    name: name.to_owned(),
+                },
+                span,
+            )
+            .suggest(nearest(name, names))
         }
     };
     Err(Box::new(diagnostic))
 }
 
 /// What to use in `class` instead of a field that it does not have.
-pub(crate) fn instead(field: Field, class: EventClass) -> Option<String> {
+pub(super) fn instead(field: Field, class: EventClass) -> Option<String> {
     let Field::Process(subject, attr) = field else {
         return None;
     };
@@ -122,16 +139,39 @@ pub(crate) fn instead(field: Field, class: EventClass) -> Option<String> {
 
 fn unknown(name: &str, classes: Option<&[EventClass]>, span: SourceSpan) -> Diagnostic {
     if ProcessList::from_name(name).is_some() {
-        return Diagnostic::new(&Problem::ListAsField { name: name.to_owned() }, span)
-            .help(format!("write `any {name} (name == \"…\")`"));
+        return Diagnostic::new(
+            &Problem::ListAsField {
+                name: name.to_owned(),
+            },
+            span,
+        )
+        .help(format!("write `any {name} (name == \"…\")`"));
     }
     let in_exec = classes.is_some_and(|classes| classes == [EventClass::ProcessExec]);
     if let Some(attr) = ProcessAttr::from_name(name) {
-        let subject = if in_exec { Subject::Process } else { Subject::Actor };
-        return Diagnostic::new(&Problem::ElementFieldOutside { name: name.to_owned() }, span)
-            .help(format!("write `{}{}`, or put it inside `any LIST ( … )`", subject.prefix(), attr.name()));
+        let subject = if in_exec {
+            Subject::Process
+        } else {
+            Subject::Actor
+        };
+        return Diagnostic::new(
+            &Problem::ElementFieldOutside {
+                name: name.to_owned(),
+            },
+            span,
+        )
+        .help(format!(
+            "write `{}{}`, or put it inside `any LIST ( … )`",
+            subject.prefix(),
+            attr.name()
+        ));
     }
-    let diagnostic = Diagnostic::new(&Problem::UnknownField { name: name.to_owned() }, span);
+    let diagnostic = Diagnostic::new(
+        &Problem::UnknownField {
+            name: name.to_owned(),
+        },
+        span,
+    );
     let of_list = ProcessList::ALL
         .into_iter()
         .find_map(|list| Some((list, name.strip_prefix(list.name())?.strip_prefix('.')?)));
@@ -146,8 +186,12 @@ fn unknown(name: &str, classes: Option<&[EventClass]>, span: SourceSpan) -> Diag
     // `pid` for `process.pid` and the like: the last part of a name, alone.
     let near = near.or_else(|| {
         let tail = format!(".{name}");
-        let usable = |field: &Field| classes.is_none_or(|classes| missing_class(*field, classes).is_none());
-        Field::all().filter(usable).map(|field| field.to_string()).find(|full| full.ends_with(&tail))
+        let usable =
+            |field: &Field| classes.is_none_or(|classes| missing_class(*field, classes).is_none());
+        Field::all()
+            .filter(usable)
+            .map(|field| field.to_string())
+            .find(|full| full.ends_with(&tail))
     });
     diagnostic.suggest(near)
 }

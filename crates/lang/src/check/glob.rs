@@ -15,7 +15,10 @@ pub(super) fn check(glob: &str) -> Result<(), Flaw> {
     while let Some((at, c)) = chars.next() {
         match c {
             '\\' if chars.next().is_none() => {
-                return Err(Flaw { detail: "a `\\` at the end has no character to take literally", span: at..at + 1 });
+                return Err(Flaw {
+                    detail: "a `\\` at the end has no character to take literally",
+                    span: at..at + 1,
+                });
             }
             '[' => set(at, &mut chars)?,
             _ => {}
@@ -26,7 +29,10 @@ pub(super) fn check(glob: &str) -> Result<(), Flaw> {
 
 /// The rest of a set: `]` first in it, or after `!`, is a member.
 fn set(open: usize, chars: &mut std::str::CharIndices<'_>) -> Result<(), Flaw> {
-    let unclosed = Flaw { detail: "this set is never closed by `]`", span: open..open + 1 };
+    let unclosed = Flaw {
+        detail: "this set is never closed by `]`",
+        span: open..open + 1,
+    };
     let mut members = 0;
     let mut previous: Option<char> = None;
     let mut negatable = true;
@@ -56,14 +62,21 @@ fn set(open: usize, chars: &mut std::str::CharIndices<'_>) -> Result<(), Flaw> {
                         previous = None;
                     }
                     Some((_, next)) => {
-                        let last = if next == '\\' { ahead.next().map(|(_, c)| c) } else { Some(next) };
+                        let last = if next == '\\' {
+                            ahead.next().map(|(_, c)| c)
+                        } else {
+                            Some(next)
+                        };
                         *chars = ahead;
                         let Some(last) = last else {
                             return Err(unclosed);
                         };
                         if previous.is_some_and(|first| first > last) {
                             let span = at..at + 1;
-                            return Err(Flaw { detail: "this range ends before it begins", span });
+                            return Err(Flaw {
+                                detail: "this range ends before it begins",
+                                span,
+                            });
                         }
                         previous = None;
                     }
@@ -84,10 +97,21 @@ mod tests {
 
     #[test]
     fn sets_and_escapes() {
-        for good in ["*", "[abc]", "[a-z]", "[!a]", "[]a]", "[!]a]", "[a-]", r"\[", r"[\]]", "a]", "[-a]", "[a-c-e]", r"[a-\z]"] {
+        for good in [
+            "*", "[abc]", "[a-z]", "[!a]", "[]a]", "[!]a]", "[a-]", r"\[", r"[\]]", "a]", "[-a]",
+            "[a-c-e]", r"[a-\z]",
+        ] {
             assert_eq!(check(good), Ok(()), "{good}");
         }
-        for (bad, at) in [("x[", 1), ("[a", 0), ("[]", 0), ("[!]", 0), ("a\\", 1), ("[z-a]", 2), ("[a\\", 0)] {
+        for (bad, at) in [
+            ("x[", 1),
+            ("[a", 0),
+            ("[]", 0),
+            ("[!]", 0),
+            ("a\\", 1),
+            ("[z-a]", 2),
+            ("[a\\", 0),
+        ] {
             assert_eq!(check(bad).map_err(|flaw| flaw.span.start), Err(at), "{bad}");
         }
     }

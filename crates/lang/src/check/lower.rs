@@ -26,7 +26,11 @@ pub(crate) struct Scope<'c> {
 impl<'c> Scope<'c> {
     /// The scope of a rule's condition; its classes are missing if they are wrong.
     pub(crate) fn of_rule(node: &'c Node<'c>, classes: Option<&'c [EventClass]>) -> Scope<'c> {
-        Scope { node, classes, element: false }
+        Scope {
+            node,
+            classes,
+            element: false,
+        }
     }
 }
 
@@ -118,13 +122,22 @@ impl Lowerer<'_, '_> {
         }
         let found = ProcessList::from_name(&list.text);
         if found.is_none() {
-            let problem = Problem::NotProcessList { name: list.text.clone() };
+            let problem = Problem::NotProcessList {
+                name: list.text.clone(),
+            };
             let names = ProcessList::ALL.map(ProcessList::name);
             self.cx.sink.push(
-                Diagnostic::new(&problem, place()).help(format!("the lists are {}", names.join(" and "))),
+                Diagnostic::new(&problem, place())
+                    .help(format!("the lists are {}", names.join(" and "))),
             );
         }
-        let body = self.expr(body, Scope { element: true, ..scope });
+        let body = self.expr(
+            body,
+            Scope {
+                element: true,
+                ..scope
+            },
+        );
         (!scope.element).then_some(Expr::Any(found?, Box::new(body?)))
     }
 
@@ -136,14 +149,23 @@ impl Lowerer<'_, '_> {
         let place = scope.node.locate(name.span.clone());
         let field = field::resolve(self.cx, name, scope, true)?;
         if field.ty() != FieldType::Bool {
-            let problem = Problem::BareField { field: name.text.clone(), ty: field.ty().name() };
-            self.cx.sink.push(
-                Diagnostic::new(&problem, place)
-                    .help(format!("write `{} exists`, or compare it with a constant", name.text)),
-            );
+            let problem = Problem::BareField {
+                field: name.text.clone(),
+                ty: field.ty().name(),
+            };
+            self.cx
+                .sink
+                .push(Diagnostic::new(&problem, place).help(format!(
+                    "write `{} exists`, or compare it with a constant",
+                    name.text
+                )));
             return None;
         }
-        Some(Expr::Predicate(Predicate { field, test: Test::Bool(true), span: ir_span(&name.span) }))
+        Some(Expr::Predicate(Predicate {
+            field,
+            test: Test::Bool(true),
+            span: ir_span(&name.span),
+        }))
     }
 
     fn macro_use(&mut self, name: &Name, scope: Scope<'_>) -> Option<Expr> {
@@ -158,7 +180,10 @@ impl Lowerer<'_, '_> {
             } else {
                 "the event, outside `any`"
             };
-            let problem = Problem::MacroNotHere { name: name.text.clone(), why };
+            let problem = Problem::MacroNotHere {
+                name: name.text.clone(),
+                why,
+            };
             self.cx.sink.push(
                 Diagnostic::new(&problem, place).also(definition.node.span.clone(), "the macro"),
             );
@@ -166,7 +191,10 @@ impl Lowerer<'_, '_> {
         }
         let mut sound = true;
         lowered.expr.predicates(&mut |predicate| {
-            let Some(class) = scope.classes.and_then(|classes| field::missing_class(predicate.field, classes)) else {
+            let Some(class) = scope
+                .classes
+                .and_then(|classes| field::missing_class(predicate.field, classes))
+            else {
                 return;
             };
             let problem = Problem::MacroNotInClass {
@@ -191,7 +219,12 @@ impl Lowerer<'_, '_> {
         Some(expr)
     }
 
-    fn count(&mut self, more: usize, span: &std::ops::Range<usize>, scope: Scope<'_>) -> Option<()> {
+    fn count(
+        &mut self,
+        more: usize,
+        span: &std::ops::Range<usize>,
+        scope: Scope<'_>,
+    ) -> Option<()> {
         self.predicates = self.predicates.saturating_add(more);
         let limit = self.cx.limits.condition_predicates;
         if self.predicates <= limit {
@@ -200,7 +233,9 @@ impl Lowerer<'_, '_> {
         // Told once, at the predicate that is too many.
         if self.predicates - more <= limit {
             let place = scope.node.locate(span.clone());
-            self.cx.sink.report(&Problem::TooManyPredicates { limit }, place);
+            self.cx
+                .sink
+                .report(&Problem::TooManyPredicates { limit }, place);
         }
         None
     }
@@ -212,7 +247,10 @@ impl Lowerer<'_, '_> {
         if depth(expr) <= limit * 3 {
             return Some(());
         }
-        self.cx.sink.report(&Problem::ConditionTooDeep { limit }, scope.node.span.clone());
+        self.cx.sink.report(
+            &Problem::ConditionTooDeep { limit },
+            scope.node.span.clone(),
+        );
         None
     }
 }
@@ -227,8 +265,14 @@ fn resolve_macro(cx: &mut Context<'_>, name: &str, place: &SourceSpan) -> Option
         State::InProgress => {
             let path = cx.names.resolving.borrow();
             let from = path.iter().position(|step| step == name).unwrap_or(0);
-            let circle: Vec<_> = path[from..].iter().map(String::as_str).chain([name]).collect();
-            let problem = Problem::MacroCycle { path: circle.join(" -> ") };
+            let circle: Vec<_> = path[from..]
+                .iter()
+                .map(String::as_str)
+                .chain([name])
+                .collect();
+            let problem = Problem::MacroCycle {
+                path: circle.join(" -> "),
+            };
             cx.sink.report(&problem, place.clone());
             return None;
         }
@@ -236,7 +280,8 @@ fn resolve_macro(cx: &mut Context<'_>, name: &str, place: &SourceSpan) -> Option
     }
     if cx.names.resolving.borrow().len() >= cx.limits.condition_depth {
         let limit = cx.limits.condition_depth;
-        cx.sink.report(&Problem::ConditionTooDeep { limit }, place.clone());
+        cx.sink
+            .report(&Problem::ConditionTooDeep { limit }, place.clone());
         return None;
     }
     *definition.state.borrow_mut() = State::InProgress;
@@ -249,12 +294,20 @@ fn resolve_macro(cx: &mut Context<'_>, name: &str, place: &SourceSpan) -> Option
 
 fn lower_macro(cx: &mut Context<'_>, node: &Node<'_>, syntax: &ast::Expr) -> Option<Rc<Lowered>> {
     let element = speaks_of_elements(cx, syntax);
-    let scope = Scope { node, classes: None, element };
+    let scope = Scope {
+        node,
+        classes: None,
+        element,
+    };
     let mut lowerer = Lowerer { cx, predicates: 0 };
     let expr = lowerer.expr(syntax, scope)?;
     lowerer.check_depth(&expr, scope)?;
     let predicates = lowerer.predicates;
-    Some(Rc::new(Lowered { expr, element, predicates }))
+    Some(Rc::new(Lowered {
+        expr,
+        element,
+        predicates,
+    }))
 }
 
 /// Whether a macro's names are those of a list's processes: `name`, not `process.name`.
@@ -300,5 +353,8 @@ fn set_spans(expr: &mut Expr, span: Span) {
 
 pub(super) fn ir_span(range: &std::ops::Range<usize>) -> Span {
     let byte = |at| u32::try_from(at).unwrap_or(u32::MAX);
-    Span { start: byte(range.start), end: byte(range.end) }
+    Span {
+        start: byte(range.start),
+        end: byte(range.end),
+    }
 }

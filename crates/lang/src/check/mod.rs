@@ -14,7 +14,7 @@ mod text;
 
 pub(crate) use address::address;
 pub(crate) use constant::{Operand, list_operands};
-pub(crate) use field::{instead, missing_class, resolve_any};
+pub(crate) use field::{missing_class, resolve_any};
 pub(crate) use lower::{Scope, check_macro, condition};
 pub(crate) use names::{Names, parse_node};
 pub(crate) use predicate::{Quantifier, Target, test};

@@ -63,12 +63,15 @@ impl<'s> Names<'s> {
                 duplicate("list", name, key, &before.place, sink);
                 continue;
             }
-            self.lists.insert(name.to_owned(), List {
-                place: key.span.clone(),
-                items,
-                sound: sink.errors() == errors,
-                used: Cell::new(false),
-            });
+            self.lists.insert(
+                name.to_owned(),
+                List {
+                    place: key.span.clone(),
+                    items,
+                    sound: sink.errors() == errors,
+                    used: Cell::new(false),
+                },
+            );
         }
     }
 
@@ -88,22 +91,28 @@ impl<'s> Names<'s> {
                 Some(syntax) => (syntax, State::Waiting),
                 None => (Expr::Flawed, State::Broken),
             };
-            self.macros.insert(name.to_owned(), Macro {
-                place: key.span.clone(),
-                node: Rc::clone(value),
-                syntax,
-                state: RefCell::new(state),
-                used: Cell::new(false),
-            });
+            self.macros.insert(
+                name.to_owned(),
+                Macro {
+                    place: key.span.clone(),
+                    node: Rc::clone(value),
+                    syntax,
+                    state: RefCell::new(state),
+                    used: Cell::new(false),
+                },
+            );
         }
     }
 
     /// The list of that name, from now on used; unknown ones are reported.
     pub(crate) fn list(&self, name: &str, span: SourceSpan, sink: &mut Sink) -> Option<&List<'s>> {
         let Some(list) = self.lists.get(name) else {
-            let problem = Problem::UnknownList { name: name.to_owned() };
+            let problem = Problem::UnknownList {
+                name: name.to_owned(),
+            };
             let near = nearest(name, self.lists.keys().map(String::as_str));
-            let mut diagnostic = Diagnostic::new(&problem, span).suggest(near.map(|near| format!("${near}")));
+            let mut diagnostic =
+                Diagnostic::new(&problem, span).suggest(near.map(|near| format!("${near}")));
             if self.lists.is_empty() {
                 diagnostic = diagnostic.help("lists are defined under the file's key `lists`");
             }
@@ -124,7 +133,11 @@ impl<'s> Names<'s> {
 
     /// Name and definition of each macro, in the order of the sources.
     pub(crate) fn macros_in_order(&self) -> Vec<(&str, &SourceSpan)> {
-        let mut all: Vec<_> = self.macros.iter().map(|(name, m)| (name.as_str(), &m.place)).collect();
+        let mut all: Vec<_> = self
+            .macros
+            .iter()
+            .map(|(name, m)| (name.as_str(), &m.place))
+            .collect();
         all.sort_by_key(|(_, place)| (place.source, place.start));
         all
     }
@@ -132,11 +145,23 @@ impl<'s> Names<'s> {
     /// Warns of what no rule uses. Files without rules are libraries: what
     /// stands in them may be for files that are not here.
     pub(crate) fn warn_unused(&self, has_rules: impl Fn(usize) -> bool, sink: &mut Sink) {
-        let lists = self.lists.iter().map(|(name, list)| ("list", name, &list.place, list.used.get()));
-        let macros = self.macros.iter().map(|(name, m)| ("macro", name, &m.place, m.used.get()));
+        let lists = self
+            .lists
+            .iter()
+            .map(|(name, list)| ("list", name, &list.place, list.used.get()));
+        let macros = self
+            .macros
+            .iter()
+            .map(|(name, m)| ("macro", name, &m.place, m.used.get()));
         for (what, name, place, used) in lists.chain(macros) {
             if !used && has_rules(place.source) {
-                sink.report(&Problem::Unused { what, name: name.clone() }, place.clone());
+                sink.report(
+                    &Problem::Unused {
+                        what,
+                        name: name.clone(),
+                    },
+                    place.clone(),
+                );
             }
         }
     }
@@ -163,8 +188,14 @@ pub(crate) fn parse_node(
         }
     };
     if text.len() > limits.condition_bytes {
-        let problem = Problem::ConditionTooLong { bytes: text.len(), limit: limits.condition_bytes };
-        let start = SourceSpan { end: node.span.start, ..node.span.clone() };
+        let problem = Problem::ConditionTooLong {
+            bytes: text.len(),
+            limit: limits.condition_bytes,
+        };
+        let start = SourceSpan {
+            end: node.span.start,
+            ..node.span.clone()
+        };
         sink.push(
             Diagnostic::new(&problem, start)
                 .help("long alternatives belong in a list: `FIELD in $list`"),
@@ -172,7 +203,13 @@ pub(crate) fn parse_node(
         return None;
     }
     let (syntax, flaws) = parse(text, what, limits.condition_depth);
-    for Flaw { problem, span, also, help } in flaws {
+    for Flaw {
+        problem,
+        span,
+        also,
+        help,
+    } in flaws
+    {
         let mut diagnostic = Diagnostic::new(&problem, node.locate(span));
         if let Some((span, words)) = also {
             diagnostic = diagnostic.also(node.locate(span), words);
@@ -193,7 +230,9 @@ fn items<'s>(node: &Node<'s>, limits: &Limits, sink: &mut Sink) -> Vec<Rc<Node<'
         sink.report(&Problem::Empty { what: "the list" }, node.span.clone());
     }
     if items.len() > limits.list_items {
-        let problem = Problem::ListTooLong { limit: limits.list_items };
+        let problem = Problem::ListTooLong {
+            limit: limits.list_items,
+        };
         let first = &items[0].span;
         sink.report(&problem, first.clone());
         return Vec::new();
@@ -211,7 +250,10 @@ fn items<'s>(node: &Node<'s>, limits: &Limits, sink: &mut Sink) -> Vec<Rc<Node<'
 }
 
 fn duplicate(what: &'static str, name: &str, key: &Node<'_>, before: &SourceSpan, sink: &mut Sink) {
-    let problem = Problem::DuplicateDefinition { what, name: name.to_owned() };
+    let problem = Problem::DuplicateDefinition {
+        what,
+        name: name.to_owned(),
+    };
     sink.push(
         Diagnostic::new(&problem, key.span.clone())
             .here("again here")
@@ -221,7 +263,9 @@ fn duplicate(what: &'static str, name: &str, key: &Node<'_>, before: &SourceSpan
 
 fn check_name(what: &'static str, name: &str, key: &Node<'_>, sink: &mut Sink) {
     let letters = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
     let why = if !letters {
         "names are letters, digits, `_` and `-`, and begin with a letter or `_`"
     } else if what == "macro" && crate::condition::is_keyword(name) {
@@ -231,6 +275,10 @@ fn check_name(what: &'static str, name: &str, key: &Node<'_>, sink: &mut Sink) {
     } else {
         return;
     };
-    let problem = Problem::BadName { what, name: name.to_owned(), why };
+    let problem = Problem::BadName {
+        what,
+        name: name.to_owned(),
+        why,
+    };
     sink.report(&problem, key.span.clone());
 }

@@ -41,7 +41,11 @@ pub(super) fn lower(
     scope: Scope<'_>,
 ) -> Option<Predicate> {
     let field = field::resolve(cx, &syntax.field, scope, false);
-    let mut cx = Context { limits: cx.limits, names: cx.names, sink: cx.sink };
+    let mut cx = Context {
+        limits: cx.limits,
+        names: cx.names,
+        sink: cx.sink,
+    };
     let operands = constant::operands(&mut cx, &syntax.operands.constants, scope);
     let field = field?;
     let quantifier = match syntax.operands.form {
@@ -62,11 +66,21 @@ pub(super) fn lower(
         return None;
     }
     let test = test(&mut cx, &target, quantifier, &operands?)?;
-    Some(Predicate { field, test, span: ir_span(&syntax.span) })
+    Some(Predicate {
+        field,
+        test,
+        span: ir_span(&syntax.span),
+    })
 }
 
 fn names_list(operands: &ast::Operands) -> bool {
-    matches!(operands.constants.as_slice(), [ast::Constant { value: ast::Literal::List(_), .. }])
+    matches!(
+        operands.constants.as_slice(),
+        [ast::Constant {
+            value: ast::Literal::List(_),
+            ..
+        }]
+    )
 }
 
 /// The test that a target and its constants make; nothing if they do not fit,
@@ -88,9 +102,11 @@ pub(crate) fn test(
         FieldType::Port => numbers(cx, target, operands, true),
         FieldType::Ip => addresses(cx, target, operands),
         FieldType::Bool => booleans(cx, target, operands),
-        FieldType::Str | FieldType::Path | FieldType::Digest | FieldType::Enum(_) | FieldType::StrList => {
-            text::test(cx, target, quantifier, operands)
-        }
+        FieldType::Str
+        | FieldType::Path
+        | FieldType::Digest
+        | FieldType::Enum(_)
+        | FieldType::StrList => text::test(cx, target, quantifier, operands),
     }
 }
 
@@ -109,15 +125,20 @@ fn takes(target: &Target, cx: &mut Context<'_>) -> bool {
     let help = match ty {
         FieldType::Bool => "booleans take == and !=, or stand alone",
         FieldType::Ip => "addresses take ==, != and `in`, with networks such as \"10.0.0.0/8\"",
-        ty if ty.is_number() => "numbers take == != < <= > >= and `in`, with ranges such as 8000..8999",
-        _ => "text takes == != in contains startswith endswith glob matches, and the i… forms without regard to case",
+        ty if ty.is_number() => {
+            "numbers take == != < <= > >= and `in`, with ranges such as 8000..8999"
+        }
+        _ => {
+            "text takes == != in contains startswith endswith glob matches, and the i… forms without regard to case"
+        }
     };
     let problem = Problem::OperatorType {
         op: target.op.name(),
         field: target.name.clone(),
         ty: ty.name(),
     };
-    cx.sink.push(Diagnostic::new(&problem, target.op_span.clone()).help(help));
+    cx.sink
+        .push(Diagnostic::new(&problem, target.op_span.clone()).help(help));
     false
 }
 
@@ -127,19 +148,41 @@ fn fits(target: &Target, quantifier: Quantifier, cx: &mut Context<'_>) -> bool {
     let name = &target.name;
     let (problem, help) = match (target.op, quantifier) {
         (Op::In, Quantifier::Set) => return true,
-        (Op::In, Quantifier::One) => (Problem::InNeedsList, format!("write `{name} in ( … )`, `{name} in $list`, or use `==`")),
-        (Op::In, _) => (Problem::InNeedsList, format!("write `{name} in ( … )` without `anyof` or `allof`")),
+        (Op::In, Quantifier::One) => (
+            Problem::InNeedsList,
+            format!("write `{name} in ( … )`, `{name} in $list`, or use `==`"),
+        ),
+        (Op::In, _) => (
+            Problem::InNeedsList,
+            format!("write `{name} in ( … )` without `anyof` or `allof`"),
+        ),
         (_, Quantifier::One) => return true,
-        (_, Quantifier::All) if !target.field.ty().is_text() => {
-            (Problem::AllOfNotText { field: name.clone() }, "use `and` between several tests".to_owned())
-        }
+        (_, Quantifier::All) if !target.field.ty().is_text() => (
+            Problem::AllOfNotText {
+                field: name.clone(),
+            },
+            "use `and` between several tests".to_owned(),
+        ),
         (Op::Equal | Op::Text(..), Quantifier::Any | Quantifier::All) => return true,
-        (Op::Equal, _) => (Problem::OneConstant { op }, format!("write `{name} in ( … )` or `{name} in $list`")),
-        (Op::NotEqual, _) => (Problem::OneConstant { op }, format!("write `not {name} in ( … )`")),
-        (Op::Text(..), _) => (Problem::OneConstant { op }, format!("write `{name} {op} anyof ( … )` or `{name} {op} anyof $list`")),
-        (..) => (Problem::OneConstant { op }, "a number is less or greater than one other".to_owned()),
+        (Op::Equal, _) => (
+            Problem::OneConstant { op },
+            format!("write `{name} in ( … )` or `{name} in $list`"),
+        ),
+        (Op::NotEqual, _) => (
+            Problem::OneConstant { op },
+            format!("write `not {name} in ( … )`"),
+        ),
+        (Op::Text(..), _) => (
+            Problem::OneConstant { op },
+            format!("write `{name} {op} anyof ( … )` or `{name} {op} anyof $list`"),
+        ),
+        (..) => (
+            Problem::OneConstant { op },
+            "a number is less or greater than one other".to_owned(),
+        ),
     };
-    cx.sink.push(Diagnostic::new(&problem, target.operands_span.clone()).help(help));
+    cx.sink
+        .push(Diagnostic::new(&problem, target.operands_span.clone()).help(help));
     false
 }
 
@@ -192,9 +235,21 @@ fn numbers(
     let value = ranges.first().map(|range| *range.start())?;
     Some(match target.op {
         Op::NotEqual => Test::NumberNot(value),
-        Op::Less => Test::Number(value.checked_sub(1).map(|last| i64::MIN..=last).into_iter().collect()),
+        Op::Less => Test::Number(
+            value
+                .checked_sub(1)
+                .map(|last| i64::MIN..=last)
+                .into_iter()
+                .collect(),
+        ),
         Op::LessOrEqual => Test::Number(vec![i64::MIN..=value]),
-        Op::Greater => Test::Number(value.checked_add(1).map(|first| first..=i64::MAX).into_iter().collect()),
+        Op::Greater => Test::Number(
+            value
+                .checked_add(1)
+                .map(|first| first..=i64::MAX)
+                .into_iter()
+                .collect(),
+        ),
         Op::GreaterOrEqual => Test::Number(vec![value..=i64::MAX]),
         _ => Test::Number(merged(ranges)),
     })
@@ -213,7 +268,8 @@ fn number(
         Value::Text(text) => match parse_range(text) {
             Some(range) if operand.is_yaml() && ranges_fit => range,
             _ => {
-                let help = (!operand.is_yaml()).then(|| "numbers and ranges stand without quotes".to_owned());
+                let help = (!operand.is_yaml())
+                    .then(|| "numbers and ranges stand without quotes".to_owned());
                 wrong_type(cx, target, operand, "numbers", help);
                 return None;
             }
@@ -228,13 +284,18 @@ fn number(
             return None;
         }
     };
-    let not_a_port = [from, to].into_iter().find(|value| port && !(0..=65535).contains(value));
+    let not_a_port = [from, to]
+        .into_iter()
+        .find(|value| port && !(0..=65535).contains(value));
     let problem = match not_a_port {
         Some(value) => Problem::NotAPort { value },
         None if from > to => Problem::BackwardRange { from, to },
         None => return Some(from..=to),
     };
-    cx.sink.push(via(Diagnostic::new(&problem, operand.place.span()), operand));
+    cx.sink.push(via(
+        Diagnostic::new(&problem, operand.place.span()),
+        operand,
+    ));
     None
 }
 
@@ -282,17 +343,40 @@ fn address(cx: &mut Context<'_>, target: &Target, operand: &Operand<'_>) -> Opti
         Ok(network) if target.op == Op::In || !text.contains('/') => return Some(network),
         Ok(_) if target.op == Op::NotEqual => {
             let help = format!("write `not {} in ({text})`", target.name);
-            (Problem::OneConstant { op: target.op.name() }, Some(help))
+            (
+                Problem::OneConstant {
+                    op: target.op.name(),
+                },
+                Some(help),
+            )
         }
         Ok(_) => {
-            let help = format!("write `{} in ({text})`: a network is not one address", target.name);
-            (Problem::OneConstant { op: target.op.name() }, Some(help))
+            let help = format!(
+                "write `{} in ({text})`: a network is not one address",
+                target.name
+            );
+            (
+                Problem::OneConstant {
+                    op: target.op.name(),
+                },
+                Some(help),
+            )
         }
         Err(NotANetwork::HostBits(network)) => {
             let help = format!("the network is {}/{}", network.base, network.prefix);
-            (Problem::HostBits { text: text.to_owned() }, Some(help))
+            (
+                Problem::HostBits {
+                    text: text.to_owned(),
+                },
+                Some(help),
+            )
         }
-        Err(NotANetwork::Syntax) => (Problem::BadAddress { text: text.to_owned() }, None),
+        Err(NotANetwork::Syntax) => (
+            Problem::BadAddress {
+                text: text.to_owned(),
+            },
+            None,
+        ),
     };
     let mut diagnostic = via(Diagnostic::new(&problem, operand.place.span()), operand);
     if let Some(help) = help {
@@ -317,10 +401,9 @@ mod tests {
 
     #[test]
     fn ranges_merge() {
-        assert_eq!(merged(vec![5..=9, 1..=2, 3..=3, 8..=20, 30..=i64::MAX, 40..=41]), vec![
-            1..=3,
-            5..=20,
-            30..=i64::MAX
-        ]);
+        assert_eq!(
+            merged(vec![5..=9, 1..=2, 3..=3, 8..=20, 30..=i64::MAX, 40..=41]),
+            vec![1..=3, 5..=20, 30..=i64::MAX]
+        );
     }
 }

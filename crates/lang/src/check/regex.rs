@@ -31,15 +31,27 @@ const USEFUL_LITERAL: usize = 3;
 pub(super) fn check(pattern: &str, limits: &Limits) -> Result<Checked, Flaw> {
     let whole = 0..pattern.len();
     if pattern.len() > limits.regex_bytes {
-        let detail = format!("{} bytes, where {} are allowed", pattern.len(), limits.regex_bytes);
-        return Err(Flaw { problem: Problem::RegexLimit { detail }, span: 0..0 });
+        let detail = format!(
+            "{} bytes, where {} are allowed",
+            pattern.len(),
+            limits.regex_bytes
+        );
+        return Err(Flaw {
+            problem: Problem::RegexLimit { detail },
+            span: 0..0,
+        });
     }
     let ast = ast::parse::ParserBuilder::new()
         .nest_limit(limits.regex_depth)
         .build()
         .parse(pattern)
         .map_err(|error| syntax_flaw(&error, limits))?;
-    let mut rewriter = Rewriter { limits, edits: Vec::new(), classes: Classes::Ascii, ignore_case: false };
+    let mut rewriter = Rewriter {
+        limits,
+        edits: Vec::new(),
+        classes: Classes::Ascii,
+        ignore_case: false,
+    };
     rewriter.visit(&ast)?;
     let rewritten = rewriter.apply(pattern);
     let hir = regex_syntax::ParserBuilder::new()
@@ -47,7 +59,9 @@ pub(super) fn check(pattern: &str, limits: &Limits) -> Result<Checked, Flaw> {
         .build()
         .parse(&rewritten)
         .map_err(|error| Flaw {
-            problem: Problem::RegexSyntax { detail: reason(&error) },
+            problem: Problem::RegexSyntax {
+                detail: reason(&error),
+            },
             span: whole.clone(),
         })?;
     regex::RegexBuilder::new(&rewritten)
@@ -58,11 +72,19 @@ pub(super) fn check(pattern: &str, limits: &Limits) -> Result<Checked, Flaw> {
                 regex::Error::CompiledTooBig(limit) => Problem::RegexLimit {
                     detail: format!("compiled, it would take more than {limit} bytes"),
                 },
-                other => Problem::RegexSyntax { detail: last_line(&other.to_string()) },
+                other => Problem::RegexSyntax {
+                    detail: last_line(&other.to_string()),
+                },
             };
-            Flaw { problem, span: whole }
+            Flaw {
+                problem,
+                span: whole,
+            }
         })?;
-    Ok(Checked { pattern: rewritten, has_literal: required_literal(&hir) >= USEFUL_LITERAL })
+    Ok(Checked {
+        pattern: rewritten,
+        has_literal: required_literal(&hir) >= USEFUL_LITERAL,
+    })
 }
 
 fn syntax_flaw(error: &ast::Error, limits: &Limits) -> Flaw {
@@ -72,12 +94,15 @@ fn syntax_flaw(error: &ast::Error, limits: &Limits) -> Flaw {
             detail: format!("it nests deeper than {} levels", limits.regex_depth),
         },
         ast::ErrorKind::UnsupportedLookAround => Problem::RegexSyntax {
-            detail: "look-around is not supported: split the test into several predicates".to_owned(),
+            detail: "look-around is not supported: split the test into several predicates"
+                .to_owned(),
         },
         ast::ErrorKind::UnsupportedBackreference => Problem::RegexSyntax {
             detail: "backreferences are not supported".to_owned(),
         },
-        kind => Problem::RegexSyntax { detail: kind.to_string() },
+        kind => Problem::RegexSyntax {
+            detail: kind.to_string(),
+        },
     };
     Flaw { problem, span }
 }
@@ -204,7 +229,9 @@ impl Rewriter<'_> {
         match item {
             ast::ClassSetItem::Perl(class) => self.class(class, true),
             ast::ClassSetItem::Bracketed(class) => self.set(&class.kind),
-            ast::ClassSetItem::Union(union) => union.items.iter().for_each(|item| self.set_item(item)),
+            ast::ClassSetItem::Union(union) => {
+                union.items.iter().for_each(|item| self.set_item(item))
+            }
             _ => {}
         }
     }
@@ -221,7 +248,8 @@ impl Rewriter<'_> {
             K::StartLine | K::EndLine | K::StartText | K::EndText => return,
         };
         if self.classes == Classes::Ascii {
-            self.edits.push((range(&assertion.span), written.to_owned()));
+            self.edits
+                .push((range(&assertion.span), written.to_owned()));
         }
     }
 
@@ -238,7 +266,10 @@ impl Rewriter<'_> {
             return Ok(());
         }
         let detail = format!("it repeats something {greatest} times, where {limit} are allowed");
-        Err(Flaw { problem: Problem::RegexLimit { detail }, span: range(&repetition.op.span) })
+        Err(Flaw {
+            problem: Problem::RegexLimit { detail },
+            span: range(&repetition.op.span),
+        })
     }
 }
 
@@ -262,7 +293,10 @@ struct Literal {
 }
 
 fn measure(hir: &Hir) -> Literal {
-    let exactly = |length| Literal { longest: length, exact: Some(length) };
+    let exactly = |length| Literal {
+        longest: length,
+        exact: Some(length),
+    };
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => exactly(0),
         HirKind::Literal(literal) => exactly(literal.0.len()),
@@ -299,7 +333,11 @@ fn measure(hir: &Hir) -> Literal {
             whole
         }
         HirKind::Alternation(parts) => Literal {
-            longest: parts.iter().map(|part| measure(part).longest).min().unwrap_or(0),
+            longest: parts
+                .iter()
+                .map(|part| measure(part).longest)
+                .min()
+                .unwrap_or(0),
             exact: None,
         },
     }
@@ -320,12 +358,28 @@ fn is_one_letter(class: &Class) -> bool {
     };
     match class {
         Class::Unicode(class) => {
-            class.ranges().iter().map(|range| range.len()).sum::<usize>() <= 4
-                && class.iter().flat_map(|range| range.start()..=range.end()).all(&mut same)
+            class
+                .ranges()
+                .iter()
+                .map(|range| range.len())
+                .sum::<usize>()
+                <= 4
+                && class
+                    .iter()
+                    .flat_map(|range| range.start()..=range.end())
+                    .all(&mut same)
         }
         Class::Bytes(class) => {
-            class.ranges().iter().map(|range| range.len()).sum::<usize>() <= 4
-                && class.iter().flat_map(|range| range.start()..=range.end()).all(|byte| same(char::from(byte)))
+            class
+                .ranges()
+                .iter()
+                .map(|range| range.len())
+                .sum::<usize>()
+                <= 4
+                && class
+                    .iter()
+                    .flat_map(|range| range.start()..=range.end())
+                    .all(|byte| same(char::from(byte)))
         }
     }
 }
@@ -360,7 +414,11 @@ mod tests {
 
     #[test]
     fn rewritten_patterns_mean_ascii() {
-        let matches = |pattern: &str, text: &str| regex::Regex::new(&rewritten(pattern)).unwrap().is_match(text);
+        let matches = |pattern: &str, text: &str| {
+            regex::Regex::new(&rewritten(pattern))
+                .unwrap()
+                .is_match(text)
+        };
         assert!(matches(r"^\d$", "7") && !matches(r"^\d$", "٣"));
         assert!(matches(r"^\w$", "x") && !matches(r"^\w$", "é"));
         assert!(!matches(r"(?i)^\w$", "\u{212A}"));
@@ -376,16 +434,42 @@ mod tests {
         assert_eq!(flaw("ab[").span, 2..3);
         assert_eq!(flaw("a(?=b)").span, 1..4);
         assert_eq!(flaw("xa{1,5000}").span, 2..10);
-        assert!(matches!(flaw(&"(".repeat(3000)).problem, Problem::RegexLimit { .. }));
-        assert!(matches!(flaw(&"a".repeat(5000)).problem, Problem::RegexLimit { .. }));
-        assert!(matches!(flaw(r"((\pL{1000}){1000}){1000}").problem, Problem::RegexLimit { .. }));
-        assert!(matches!(flaw(r"(?-u:\xff)").problem, Problem::RegexSyntax { .. }));
+        assert!(matches!(
+            flaw(&"(".repeat(3000)).problem,
+            Problem::RegexLimit { .. }
+        ));
+        assert!(matches!(
+            flaw(&"a".repeat(5000)).problem,
+            Problem::RegexLimit { .. }
+        ));
+        assert!(matches!(
+            flaw(r"((\pL{1000}){1000}){1000}").problem,
+            Problem::RegexLimit { .. }
+        ));
+        assert!(matches!(
+            flaw(r"(?-u:\xff)").problem,
+            Problem::RegexSyntax { .. }
+        ));
     }
 
     #[test]
     fn required_literals() {
-        let has = |pattern: &str| check(pattern, &Limits::default()).expect(pattern).has_literal;
-        for pattern in ["curl", "(?i)curl", "cu.*curl", "(wget|curl)", "a{3}", "x?(abc)+", "(?i)task", r"\bnc \d", "ab(c|d)e.*http"] {
+        let has = |pattern: &str| {
+            check(pattern, &Limits::default())
+                .expect(pattern)
+                .has_literal
+        };
+        for pattern in [
+            "curl",
+            "(?i)curl",
+            "cu.*curl",
+            "(wget|curl)",
+            "a{3}",
+            "x?(abc)+",
+            "(?i)task",
+            r"\bnc \d",
+            "ab(c|d)e.*http",
+        ] {
             assert!(has(pattern), "{pattern}");
         }
         for pattern in [".*", r"\d+", "[a-z]{20}", "curl|.", "(abc)?", "ab.c", ""] {

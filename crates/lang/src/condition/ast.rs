@@ -10,7 +10,10 @@ pub(crate) enum Expr {
     Or(Vec<Expr>),
     Not(Box<Expr>),
     /// `any LIST ( body )`.
-    Any { list: Name, body: Box<Expr> },
+    Any {
+        list: Name,
+        body: Box<Expr>,
+    },
     Predicate(Predicate),
     /// A name alone: a macro, or a boolean field.
     Bare(Name),

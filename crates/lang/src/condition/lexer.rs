@@ -10,14 +10,21 @@ use std::net::IpAddr;
 
 /// The tokens of a condition, `End` last, and what is wrong with them.
 pub(super) fn lex(text: &str) -> (Vec<Token>, Vec<Flaw>) {
-    let mut lexer = Lexer { text, at: 0, flaws: Vec::new() };
+    let mut lexer = Lexer {
+        text,
+        at: 0,
+        flaws: Vec::new(),
+    };
     let mut tokens = Vec::new();
     loop {
         lexer.skip_blanks();
         let start = lexer.at;
         let kind = lexer.token();
         let last = kind == Kind::End;
-        tokens.push(Token { kind, span: start..lexer.at });
+        tokens.push(Token {
+            kind,
+            span: start..lexer.at,
+        });
         if last {
             return (tokens, lexer.flaws);
         }
@@ -109,7 +116,10 @@ impl Lexer<'_> {
             Ok(()) => Kind::Text(value),
             Err(bad) => {
                 let span = start + 1 + bad.span.start..start + 1 + bad.span.end;
-                let span = span.start..(span.end..=end).find(|&at| self.text.is_char_boundary(at)).unwrap_or(end);
+                let span = span.start
+                    ..(span.end..=end)
+                        .find(|&at| self.text.is_char_boundary(at))
+                        .unwrap_or(end);
                 let escape = self.text[span.clone()].to_owned();
                 self.flaws.push(
                     Flaw::new(Problem::BadEscape { escape }, span).help(
@@ -160,8 +170,13 @@ impl Lexer<'_> {
 
     fn not_quoted(&mut self, start: usize, value: String) -> Kind {
         let quoted = crate::condition::quote(&value);
-        self.flaw(start, Problem::NotQuoted { text: value.clone() })
-            .add_help(format!("write {quoted}"));
+        self.flaw(
+            start,
+            Problem::NotQuoted {
+                text: value.clone(),
+            },
+        )
+        .add_help(format!("write {quoted}"));
         Kind::Text(value)
     }
 
@@ -188,7 +203,9 @@ impl Lexer<'_> {
         self.at += usize::from(self.rest().starts_with('%'));
         let text = self.text[start..self.at].to_owned();
         self.flaw(start, Problem::Placeholder { text })
-            .add_help(format!("define `{name}` under `lists:` and write `${name}`"));
+            .add_help(format!(
+                "define `{name}` under `lists:` and write `${name}`"
+            ));
         Kind::Flawed
     }
 

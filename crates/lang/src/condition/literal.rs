@@ -134,7 +134,10 @@ pub(crate) fn parse_range(text: &str) -> Option<(i64, i64)> {
     }
     // The first byte may be a sign.
     let dash = 1 + text.get(1..)?.find('-')?;
-    Some((parse_number(&text[..dash])?, parse_number(&text[dash + 1..])?))
+    Some((
+        parse_number(&text[..dash])?,
+        parse_number(&text[dash + 1..])?,
+    ))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ mod operator;
 mod parser;
 mod token;
 
-pub(crate) use literal::{parse_number, parse_range, quote, within_string};
+pub(crate) use literal::{parse_range, quote, within_string};
 pub(crate) use operator::{Case, OPERATORS, Op};
 pub(crate) use parser::{Flaw, parse};
 

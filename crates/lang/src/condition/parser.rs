@@ -20,7 +20,12 @@ pub(crate) struct Flaw {
 
 impl Flaw {
     pub(super) fn new(problem: Problem, span: Range<usize>) -> Flaw {
-        Flaw { problem, span, also: None, help: None }
+        Flaw {
+            problem,
+            span,
+            also: None,
+            help: None,
+        }
     }
 
     pub(super) fn help(mut self, help: impl Into<String>) -> Flaw {
@@ -41,7 +46,15 @@ pub(crate) fn parse(text: &str, what: &'static str, max_depth: usize) -> (Expr, 
         return (Expr::Flawed, vec![flaw]);
     }
     let (tokens, flaws) = lex(text);
-    let mut parser = Parser { text, tokens, at: 0, flaws, depth: 0, max_depth, too_deep: false };
+    let mut parser = Parser {
+        text,
+        tokens,
+        at: 0,
+        flaws,
+        depth: 0,
+        max_depth,
+        too_deep: false,
+    };
     let expr = parser.or();
     // `or` stops at the end or at a parenthesis that closes nothing.
     while parser.peek() == &Kind::Close {
@@ -66,25 +79,37 @@ struct Parser<'t> {
 
 impl Parser<'_> {
     fn peek(&self) -> &Kind {
-        self.tokens.get(self.at).map_or(&Kind::End, |token| &token.kind)
+        self.tokens
+            .get(self.at)
+            .map_or(&Kind::End, |token| &token.kind)
     }
 
     fn peek_after(&self) -> &Kind {
-        self.tokens.get(self.at + 1).map_or(&Kind::End, |token| &token.kind)
+        self.tokens
+            .get(self.at + 1)
+            .map_or(&Kind::End, |token| &token.kind)
     }
 
     fn span(&self) -> Range<usize> {
         let end = self.text.len();
-        self.tokens.get(self.at).map_or(end..end, |token| token.span.clone())
+        self.tokens
+            .get(self.at)
+            .map_or(end..end, |token| token.span.clone())
     }
 
     /// Where the token before the present one ends.
     fn end_of_last(&self) -> usize {
-        self.at.checked_sub(1).and_then(|at| self.tokens.get(at)).map_or(0, |token| token.span.end)
+        self.at
+            .checked_sub(1)
+            .and_then(|at| self.tokens.get(at))
+            .map_or(0, |token| token.span.end)
     }
 
     fn next(&mut self) -> Token {
-        let token = Token { kind: self.peek().clone(), span: self.span() };
+        let token = Token {
+            kind: self.peek().clone(),
+            span: self.span(),
+        };
         if token.kind != Kind::End {
             self.at += 1;
         }
@@ -168,7 +193,9 @@ impl Parser<'_> {
             }
             Kind::Any => self.any(),
             Kind::Word(_) => self.predicate(),
-            Kind::Op(Op::Exists) if matches!(self.peek_after(), Kind::Word(_)) => self.prefix_exists(),
+            Kind::Op(Op::Exists) if matches!(self.peek_after(), Kind::Word(_)) => {
+                self.prefix_exists()
+            }
             _ => {
                 self.expected("a field, a macro, `not`, `any` or `(`");
                 // What cannot begin anything is passed over, with what belongs to it.
@@ -215,7 +242,11 @@ impl Parser<'_> {
             }
             _ if self.too_deep => {}
             // That the condition ends too early has been said already.
-            Kind::End if self.flaws.last().is_some_and(|flaw| flaw.span == self.span()) => {}
+            Kind::End
+                if self
+                    .flaws
+                    .last()
+                    .is_some_and(|flaw| flaw.span == self.span()) => {}
             _ => self.flaw(Problem::UnclosedParenthesis, open),
         }
     }
@@ -226,7 +257,10 @@ impl Parser<'_> {
             self.expected("a list of processes such as `process.ancestors`");
             return self.recover();
         };
-        let list = Name { text: list, span: self.next().span };
+        let list = Name {
+            text: list,
+            span: self.next().span,
+        };
         if self.peek() != &Kind::Open {
             self.expected("`(` with a condition on the list's processes");
             return self.recover();
@@ -236,36 +270,65 @@ impl Parser<'_> {
             return Expr::Flawed;
         };
         self.close(open);
-        Expr::Any { list, body: Box::new(body) }
+        Expr::Any {
+            list,
+            body: Box::new(body),
+        }
     }
 
     fn prefix_exists(&mut self) -> Expr {
         let op_span = self.next().span;
-        let Token { kind: Kind::Word(name), span } = self.next() else {
+        let Token {
+            kind: Kind::Word(name),
+            span,
+        } = self.next()
+        else {
             return Expr::Flawed;
         };
         let help = format!("write `{name} exists`");
-        let problem = Problem::WrongOrder { word: "exists", side: "after" };
+        let problem = Problem::WrongOrder {
+            word: "exists",
+            side: "after",
+        };
         self.flaw_with_help(problem, op_span.clone(), help);
         Expr::Predicate(Predicate {
             span: op_span.start..span.end,
             field: Name { text: name, span },
             op: Op::Exists,
-            operands: Operands { form: Form::None, constants: Vec::new(), span: op_span.clone() },
+            operands: Operands {
+                form: Form::None,
+                constants: Vec::new(),
+                span: op_span.clone(),
+            },
             op_span,
         })
     }
 
     fn predicate(&mut self) -> Expr {
-        let Token { kind: Kind::Word(text), span } = self.next() else {
+        let Token {
+            kind: Kind::Word(text),
+            span,
+        } = self.next()
+        else {
             return Expr::Flawed;
         };
         let field = Name { text, span };
         let mut negated = false;
         if self.peek() == &Kind::Not && matches!(self.peek_after(), Kind::Op(_)) {
             let span = self.next().span;
-            let help = format!("write `not {} {}`", field.text, self.peek().spelling().unwrap_or(""));
-            self.flaw_with_help(Problem::WrongOrder { word: "not", side: "before" }, span, help);
+            let help = format!(
+                "write `not {} {}`",
+                field.text,
+                self.peek().spelling().unwrap_or("")
+            );
+            self.flaw_with_help(
+                Problem::WrongOrder {
+                    word: "not",
+                    side: "before",
+                },
+                span,
+                help,
+            );
             negated = true;
         }
         let op = match self.peek().clone() {
@@ -288,7 +351,11 @@ impl Parser<'_> {
             op_span,
             operands,
         });
-        if negated { Expr::Not(Box::new(predicate)) } else { predicate }
+        if negated {
+            Expr::Not(Box::new(predicate))
+        } else {
+            predicate
+        }
     }
 
     fn unknown_operator(&mut self, found: String) {
@@ -323,7 +390,11 @@ impl Parser<'_> {
         let start = self.span().start;
         if op == Op::Exists {
             let end = self.end_of_last();
-            return Some(Operands { form: Form::None, constants: Vec::new(), span: end..end });
+            return Some(Operands {
+                form: Form::None,
+                constants: Vec::new(),
+                span: end..end,
+            });
         }
         let form = match self.peek() {
             Kind::AnyOf => Form::AnyOf,
@@ -339,7 +410,11 @@ impl Parser<'_> {
         } else {
             vec![self.constant()?]
         };
-        Some(Operands { form, constants, span: start..self.end_of_last() })
+        Some(Operands {
+            form,
+            constants,
+            span: start..self.end_of_last(),
+        })
     }
 
     /// `( constant, … )`, a comma after the last allowed.
@@ -385,12 +460,17 @@ impl Parser<'_> {
             Kind::List(name) => Literal::List(name),
             Kind::Flawed => Literal::Flawed,
             Kind::Word(word) => {
-                let help = format!("write {}, or `${word}` for a list", crate::condition::quote(&word));
+                let help = format!(
+                    "write {}, or `${word}` for a list",
+                    crate::condition::quote(&word)
+                );
                 self.flaw_with_help(Problem::NotQuoted { text: word }, span.clone(), help);
                 Literal::Flawed
             }
             _ => {
-                self.expected("a constant: a string in double quotes, a number, true, false or `$list`");
+                self.expected(
+                    "a constant: a string in double quotes, a number, true, false or `$list`",
+                );
                 return None;
             }
         };

@@ -40,11 +40,16 @@ struct Place<'d> {
 /// The diagnostics as a JSON array, for programs. Lines and columns count from
 /// 1, columns in characters; ends are one past the last character.
 pub fn render_json(diagnostics: &[Diagnostic], sources: &[Source]) -> String {
-    let lines: Vec<_> = sources.iter().map(|source| Lines::new(&source.bytes)).collect();
+    let lines: Vec<_> = sources
+        .iter()
+        .map(|source| Lines::new(&source.bytes))
+        .collect();
     let place = |label: &Label| {
         let (start, end) = positions(label, &lines);
         Place {
-            file: sources.get(label.span.source).map_or("", |source| &source.name),
+            file: sources
+                .get(label.span.source)
+                .map_or("", |source| &source.name),
             line: start.line,
             column: start.column,
             end_line: end.line,
@@ -62,7 +67,10 @@ pub fn render_json(diagnostics: &[Diagnostic], sources: &[Source]) -> String {
             labels: diagnostic
                 .labels
                 .iter()
-                .map(|label| LabelReport { message: &label.text, place: place(label) })
+                .map(|label| LabelReport {
+                    message: &label.text,
+                    place: place(label),
+                })
                 .collect(),
             help: &diagnostic.help,
         })
@@ -73,7 +81,13 @@ pub fn render_json(diagnostics: &[Diagnostic], sources: &[Source]) -> String {
 
 fn positions(label: &Label, lines: &[Lines<'_>]) -> (Position, Position) {
     match lines.get(label.span.source) {
-        Some(lines) => (lines.position(label.span.start), lines.position(label.span.end)),
-        None => (Position { line: 0, column: 0 }, Position { line: 0, column: 0 }),
+        Some(lines) => (
+            lines.position(label.span.start),
+            lines.position(label.span.end),
+        ),
+        None => (
+            Position { line: 0, column: 0 },
+            Position { line: 0, column: 0 },
+        ),
     }
 }

@@ -9,8 +9,8 @@ mod suggest;
 mod text;
 
 pub use json::render_json;
-pub(crate) use problem::{ALL, Problem};
 pub use problem::ProblemInfo;
+pub(crate) use problem::{ALL, Problem};
 pub(crate) use sink::Sink;
 pub(crate) use suggest::nearest;
 pub use text::render_text;
@@ -123,7 +123,8 @@ fn printable(text: &str) -> String {
             break;
         }
         // Bidirectional controls reorder what a reader sees.
-        let hides = c.is_control() || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+        let hides =
+            c.is_control() || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
         if hides {
             safe.extend(c.escape_default());
         } else {
@@ -140,7 +141,10 @@ mod tests {
     #[test]
     fn terminal_controls_are_shown_not_sent() {
         assert_eq!(printable("a\u{1b}[2Jb\u{202e}"), "a\\u{1b}[2Jb\\u{202e}");
-        assert_eq!(printable(&"x".repeat(1000)).chars().count(), MESSAGE_CHARS + 1);
+        assert_eq!(
+            printable(&"x".repeat(1000)).chars().count(),
+            MESSAGE_CHARS + 1
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::diagnostics::Level;
 use std::fmt;
 
-/// A problem's entry in the reference: what [`crate::problems`] lists.
+/// A problem's entry in the reference: what [`problems`](crate::problems) lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProblemInfo {
     /// Stable code, such as `PK0301`.

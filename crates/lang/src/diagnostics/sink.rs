@@ -80,8 +80,18 @@ impl Sink {
                 continue;
             };
             let rest = [
-                (count.errors_left_out, Problem::MoreErrors { count: count.errors_left_out }),
-                (count.warnings_left_out, Problem::MoreWarnings { count: count.warnings_left_out }),
+                (
+                    count.errors_left_out,
+                    Problem::MoreErrors {
+                        count: count.errors_left_out,
+                    },
+                ),
+                (
+                    count.warnings_left_out,
+                    Problem::MoreWarnings {
+                        count: count.warnings_left_out,
+                    },
+                ),
             ];
             for (count, problem) in rest {
                 if count > 0 {

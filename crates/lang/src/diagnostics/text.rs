@@ -12,7 +12,11 @@ const AROUND: usize = 80;
 
 /// The diagnostics as text, for people; with terminal colours if asked.
 pub fn render_text(diagnostics: &[Diagnostic], sources: &[Source], color: bool) -> String {
-    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+    let renderer = if color {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
     let files: Vec<_> = sources.iter().map(File::new).collect();
     let mut text = String::new();
     for diagnostic in diagnostics {
@@ -33,7 +37,9 @@ impl<'s> File<'s> {
     fn new(source: &'s Source) -> File<'s> {
         File {
             name: &source.name,
-            text: std::str::from_utf8(&source.bytes).ok().filter(|text| !text.contains('\0')),
+            text: std::str::from_utf8(&source.bytes)
+                .ok()
+                .filter(|text| !text.contains('\0')),
             lines: Lines::new(&source.bytes),
         }
     }
@@ -44,7 +50,11 @@ fn group<'d>(diagnostic: &'d Diagnostic, files: &'d [File<'d>]) -> Group<'d> {
         Level::Error => Title::ERROR,
         Level::Warning => Title::WARNING,
     };
-    let mut group = Group::with_title(level.primary_title(diagnostic.message.as_str()).id(diagnostic.code));
+    let mut group = Group::with_title(
+        level
+            .primary_title(diagnostic.message.as_str())
+            .id(diagnostic.code),
+    );
     let mut places: Vec<Excerpt<'_>> = Vec::new();
     let labels = std::iter::once((&diagnostic.primary, true))
         .chain(diagnostic.labels.iter().map(|label| (label, false)));
@@ -81,19 +91,31 @@ impl<'d> Excerpt<'d> {
         let length = file.lines.len();
         let start = label.span.start.min(length);
         let line = file.lines.range(file.lines.index(start));
-        let text_end = file.text.map_or(line.end, |text| line.start + text[line.clone()].trim_end().len());
+        let text_end = file.text.map_or(line.end, |text| {
+            line.start + text[line.clone()].trim_end().len()
+        });
         // A mark over several lines shows where it begins.
         let end = label.span.end.clamp(start, text_end.max(start));
         let cut = line.len() > LONG_LINE;
         let range = match file.text {
             Some(text) if cut => {
                 let from = boundary(text, start.saturating_sub(AROUND).max(line.start));
-                let to = boundary(text, end.min(start + AROUND).saturating_add(AROUND).min(text_end.max(start)));
+                let to = boundary(
+                    text,
+                    end.min(start + AROUND)
+                        .saturating_add(AROUND)
+                        .min(text_end.max(start)),
+                );
                 from..to
             }
             _ => line,
         };
-        Excerpt { file, marks: vec![(start..end.min(range.end.max(start)), &label.text, primary)], range, cut }
+        Excerpt {
+            file,
+            marks: vec![(start..end.min(range.end.max(start)), &label.text, primary)],
+            range,
+            cut,
+        }
     }
 
     /// Whether the two can be shown as one piece of source.
@@ -105,10 +127,11 @@ impl<'d> Excerpt<'d> {
     fn join(&mut self, other: Excerpt<'d>) {
         self.range = self.range.start.min(other.range.start)..self.range.end.max(other.range.end);
         self.marks.extend(other.marks);
-        self.cut |= self
-            .file
-            .text
-            .is_some_and(|text| text[self.range.clone()].lines().any(|line| line.len() > LONG_LINE));
+        self.cut |= self.file.text.is_some_and(|text| {
+            text[self.range.clone()]
+                .lines()
+                .any(|line| line.len() > LONG_LINE)
+        });
     }
 
     fn add_to(self, group: Group<'d>) -> Group<'d> {
@@ -121,17 +144,35 @@ impl<'d> Excerpt<'d> {
         };
         let line = self.file.lines.index(self.range.start);
         let lines = self.file.lines.range(line);
-        let before = if self.cut && self.range.start > lines.start { "…" } else { "" };
-        let after = if self.cut && self.range.end < lines.end { "…" } else { "" };
-        let shown = format!("{before}{}{after}", text[self.range.clone()].trim_end_matches(['\n', '\r']));
+        let before = if self.cut && self.range.start > lines.start {
+            "…"
+        } else {
+            ""
+        };
+        let after = if self.cut && self.range.end < lines.end {
+            "…"
+        } else {
+            ""
+        };
+        let shown = format!(
+            "{before}{}{after}",
+            text[self.range.clone()].trim_end_matches(['\n', '\r'])
+        );
         let length = shown.len();
         let within = |at: usize| (at - self.range.start + before.len()).min(length);
         let annotations = self.marks.iter().map(|(range, label, primary)| {
-            let kind = if *primary { AnnotationKind::Primary } else { AnnotationKind::Context };
+            let kind = if *primary {
+                AnnotationKind::Primary
+            } else {
+                AnnotationKind::Context
+            };
             let label = Some(*label).filter(|label| !label.is_empty());
-            kind.span(within(range.start)..within(range.end)).label(label)
+            kind.span(within(range.start)..within(range.end))
+                .label(label)
         });
-        let snippet = Snippet::source(shown).line_start(line + 1).annotations(annotations.collect::<Vec<_>>());
+        let snippet = Snippet::source(shown)
+            .line_start(line + 1)
+            .annotations(annotations.collect::<Vec<_>>());
         if self.cut {
             group.element(origin).element(snippet)
         } else {
@@ -141,5 +182,8 @@ impl<'d> Excerpt<'d> {
 }
 
 fn boundary(text: &str, at: usize) -> usize {
-    (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
+    (0..=at.min(text.len()))
+        .rev()
+        .find(|&at| text.is_char_boundary(at))
+        .unwrap_or(0)
 }

@@ -1,7 +1,13 @@
 //! What is known of Falco's rule files.
 
 /// Keys of the items of a Falco rules file.
-pub(super) const KEYS: &[&str] = &["rule", "macro", "list", "required_engine_version", "required_plugin_versions"];
+pub(super) const KEYS: &[&str] = &[
+    "rule",
+    "macro",
+    "list",
+    "required_engine_version",
+    "required_plugin_versions",
+];
 
 /// Our name of one of Falco's fields.
 pub(super) fn field(name: &str) -> Option<&'static str> {

@@ -40,7 +40,9 @@ pub(crate) fn our_field(name: &str, in_exec: bool) -> Option<(&'static str, Stri
         .or_else(|| sigma::field(name).map(|attr| ("Sigma", attr)))?;
     // `process.` stands for the acting process, whose prefix depends on the class.
     let ours = match attr.strip_prefix("process.") {
-        Some(rest) if !in_exec && !rest.starts_with("parent_process.") => format!("actor.process.{rest}"),
+        Some(rest) if !in_exec && !rest.starts_with("parent_process.") => {
+            format!("actor.process.{rest}")
+        }
         _ => attr.to_owned(),
     };
     Some((format, ours))

@@ -1,7 +1,7 @@
 //! Exceptions: fields, operators and tuples of values.
 
 use crate::check::{Context, Operand, Quantifier, Target, list_operands, resolve_any, test};
-use crate::condition::{Op, OPERATORS};
+use crate::condition::{OPERATORS, Op};
 use crate::diagnostics::{Diagnostic, Problem};
 use crate::ir::{self, Expr, Predicate, Span};
 use crate::source::SourceSpan;
@@ -49,8 +49,11 @@ fn exception(
     let name = name_node.and_then(|node| yaml::text(node, "`name`", cx.sink));
     if let (Some(name), Some(node)) = (name, name_node) {
         if let Some(before) = names.insert(name.to_owned(), node.span.clone()) {
-            let problem = Problem::DuplicateException { name: name.to_owned() };
-            cx.sink.push(Diagnostic::new(&problem, node.span.clone()).also(before, "first here"));
+            let problem = Problem::DuplicateException {
+                name: name.to_owned(),
+            };
+            cx.sink
+                .push(Diagnostic::new(&problem, node.span.clone()).also(before, "first here"));
         }
     }
     let columns = keys
@@ -59,16 +62,26 @@ fn exception(
     let values = keys.require("values", cx.sink);
     let tuples = values.and_then(|values| yaml::list(values, "`values`", cx.sink));
     if let (Some([]), Some(values)) = (tuples, values) {
-        cx.sink.report(&Problem::Empty { what: "`values`" }, values.span.clone());
+        cx.sink
+            .report(&Problem::Empty { what: "`values`" }, values.span.clone());
     }
     let condition = columns.zip(tuples).map(|(columns, tuples)| {
-        let tuples: Vec<_> = tuples.iter().map(|tuple| conjunction(cx, tuple, &columns)).collect();
+        let tuples: Vec<_> = tuples
+            .iter()
+            .map(|tuple| conjunction(cx, tuple, &columns))
+            .collect();
         tuples.into_iter().collect::<Option<Vec<_>>>()
     });
-    let expires_ns = keys.get("expires").and_then(|node| words::time(node, "`expires`", cx.sink));
-    if let (Some(expires), Some(now), Some(node), Some(name)) = (expires_ns, now_ns, keys.get("expires"), name) {
+    let expires_ns = keys
+        .get("expires")
+        .and_then(|node| words::time(node, "`expires`", cx.sink));
+    if let (Some(expires), Some(now), Some(node), Some(name)) =
+        (expires_ns, now_ns, keys.get("expires"), name)
+    {
         if expires <= now {
-            let problem = Problem::ExpiredException { name: name.to_owned() };
+            let problem = Problem::ExpiredException {
+                name: name.to_owned(),
+            };
             cx.sink.report(&problem, node.span.clone());
         }
     }
@@ -103,7 +116,8 @@ fn columns(
         });
     }
     if columns.is_empty() && matches!(fields.value, Value::List(_)) {
-        cx.sink.report(&Problem::Empty { what: "`fields`" }, fields.span.clone());
+        cx.sink
+            .report(&Problem::Empty { what: "`fields`" }, fields.span.clone());
     }
     let Some(comps) = comps else {
         return columns;
@@ -127,9 +141,19 @@ fn operator(cx: &mut Context<'_>, node: &Node<'_>) -> Option<Op> {
     Op::from_name(text)
 }
 
-fn arity(cx: &mut Context<'_>, what: &'static str, node: &Node<'_>, wanted: usize, found: usize) -> bool {
+fn arity(
+    cx: &mut Context<'_>,
+    what: &'static str,
+    node: &Node<'_>,
+    wanted: usize,
+    found: usize,
+) -> bool {
     if wanted != found {
-        let problem = Problem::ExceptionArity { what, wanted, found };
+        let problem = Problem::ExceptionArity {
+            what,
+            wanted,
+            found,
+        };
         cx.sink.report(&problem, node.span.clone());
     }
     wanted == found
@@ -165,24 +189,50 @@ fn predicate(cx: &mut Context<'_>, column: &Column, value: &Node<'_>) -> Option<
         field,
         name: column.name.clone(),
         op,
-        op_span: if op_span == column.place { value.span.clone() } else { op_span },
+        op_span: if op_span == column.place {
+            value.span.clone()
+        } else {
+            op_span
+        },
         operands_span: value.span.clone(),
     };
-    let mut cx = Context { limits: cx.limits, names: cx.names, sink: cx.sink };
-    let (quantifier, operands) = match (&value.value, value.as_text().and_then(|text| text.strip_prefix('$'))) {
+    let mut cx = Context {
+        limits: cx.limits,
+        names: cx.names,
+        sink: cx.sink,
+    };
+    let (quantifier, operands) = match (
+        &value.value,
+        value.as_text().and_then(|text| text.strip_prefix('$')),
+    ) {
         (Value::List(items), _) => {
             if items.is_empty() {
-                cx.sink.report(&Problem::Empty { what: "the list" }, value.span.clone());
+                cx.sink
+                    .report(&Problem::Empty { what: "the list" }, value.span.clone());
                 return None;
             }
-            let quantifier = if op == Op::In { Quantifier::Set } else { Quantifier::Any };
-            (quantifier, items.iter().map(|item| Operand::of_node(item)).collect())
+            let quantifier = if op == Op::In {
+                Quantifier::Set
+            } else {
+                Quantifier::Any
+            };
+            (
+                quantifier,
+                items.iter().map(|item| Operand::of_node(item)).collect(),
+            )
         }
-        (_, Some(list)) if op == Op::In => (Quantifier::Set, list_operands(&mut cx, list, value.span.clone())?),
+        (_, Some(list)) if op == Op::In => (
+            Quantifier::Set,
+            list_operands(&mut cx, list, value.span.clone())?,
+        ),
         _ => (Quantifier::One, vec![Operand::of_node(value)]),
     };
     let test = test(&mut cx, &target, quantifier, &operands)?;
-    Some(Predicate { field, test, span: Span::default() })
+    Some(Predicate {
+        field,
+        test,
+        span: Span::default(),
+    })
 }
 
 fn join(mut parts: Vec<Expr>, how: impl Fn(Vec<Expr>) -> Expr) -> Expr {

@@ -15,8 +15,22 @@ use std::sync::Arc;
 mod exception;
 
 const KEYS: &[&str] = &[
-    "id", "title", "description", "event", "severity", "category", "projects", "tags", "author",
-    "false_positives", "references", "condition", "exceptions", "outputs", "tests", "enabled",
+    "id",
+    "title",
+    "description",
+    "event",
+    "severity",
+    "category",
+    "projects",
+    "tags",
+    "author",
+    "false_positives",
+    "references",
+    "condition",
+    "exceptions",
+    "outputs",
+    "tests",
+    "enabled",
 ];
 
 /// A rule that may be loaded.
@@ -45,7 +59,9 @@ pub(crate) fn check(
     let errors = cx.sink.errors();
     let keys = Keys::of(node, "a rule", KEYS, cx.sink)?;
     let info = info(&keys, node, around, cx.sink);
-    let classes = keys.require("event", cx.sink).map(|node| classes(node, cx.sink));
+    let classes = keys
+        .require("event", cx.sink)
+        .map(|node| classes(node, cx.sink));
     // Even where the class is wrong, what does not depend on it is looked at.
     let known = classes.as_deref().filter(|classes| !classes.is_empty());
     let condition = keys
@@ -59,19 +75,37 @@ pub(crate) fn check(
         (Some(node), Some(classes)) => suite::read(node, classes, &around.files, cx.sink),
         _ => Vec::new(),
     };
-    let enabled = keys.get("enabled").and_then(|node| yaml::truth(node, "`enabled`", cx.sink));
+    let enabled = keys
+        .get("enabled")
+        .and_then(|node| yaml::truth(node, "`enabled`", cx.sink));
     let (info, classes, condition) = (info?, classes?, condition?);
     if cx.sink.errors() > errors || enabled == Some(false) {
         return None;
     }
-    let tests = RuleTests { rule: info.id.clone(), tests };
-    let rule = ir::Rule { info: Arc::new(info), classes, condition, exceptions };
+    let tests = RuleTests {
+        rule: info.id.clone(),
+        tests,
+    };
+    let rule = ir::Rule {
+        info: Arc::new(info),
+        classes,
+        condition,
+        exceptions,
+    };
     Some(Loaded { rule, tests })
 }
 
-fn condition(cx: &mut Context<'_>, node: &Node<'_>, classes: Option<&[EventClass]>) -> Option<ir::Expr> {
+fn condition(
+    cx: &mut Context<'_>,
+    node: &Node<'_>,
+    classes: Option<&[EventClass]>,
+) -> Option<ir::Expr> {
     let syntax = check::parse_node(node, "the condition", cx.limits, cx.sink)?;
-    let mut cx = Context { limits: cx.limits, names: cx.names, sink: cx.sink };
+    let mut cx = Context {
+        limits: cx.limits,
+        names: cx.names,
+        sink: cx.sink,
+    };
     check::condition(&mut cx, &syntax, Scope::of_rule(node, classes))
 }
 
@@ -88,7 +122,10 @@ fn classes(node: &Node<'_>, sink: &mut Sink) -> Vec<EventClass> {
         .map(|(text, node)| words::class(text, &node.span, sink))
         .collect();
     // One wrong class would make fields seem wrong that are right in the one meant.
-    found.into_iter().collect::<Option<Vec<_>>>().unwrap_or_default()
+    found
+        .into_iter()
+        .collect::<Option<Vec<_>>>()
+        .unwrap_or_default()
 }
 
 fn info(
@@ -100,29 +137,48 @@ fn info(
     let id = keys
         .require("id", sink)
         .and_then(|node| words::id(node, "a rule's id", "rules", &mut around.ids, sink));
-    let title = keys.require("title", sink).and_then(|node| yaml::text(node, "`title`", sink));
+    let title = keys
+        .require("title", sink)
+        .and_then(|node| yaml::text(node, "`title`", sink));
     let severity: Option<Severity> = keys
         .require("severity", sink)
         .and_then(|node| Some((node, yaml::text(node, "`severity`", sink)?)))
         .and_then(|(node, text)| words::severity(text, &node.span, sink));
-    let mut text = |key, what| keys.get(key).and_then(|node| yaml::text(node, what, sink)).map(str::to_owned);
+    let mut text = |key, what| {
+        keys.get(key)
+            .and_then(|node| yaml::text(node, what, sink))
+            .map(str::to_owned)
+    };
     let description = text("description", "`description`");
     let author = text("author", "`author`");
     let category = text("category", "`category`");
     if let (Some(node), Some(category)) = (keys.get("category"), &category) {
         words::tag(category, &node.span, sink);
     }
-    let mut tags = |key, what, item| keys.get(key).map(|node| words::tags(node, what, item, sink)).unwrap_or_default();
+    let mut tags = |key, what, item| {
+        keys.get(key)
+            .map(|node| words::tags(node, what, item, sink))
+            .unwrap_or_default()
+    };
     let projects = tags("projects", "`projects`", "a project");
     let tags = tags("tags", "`tags`", "a tag");
     let mut texts = |key, what, item| {
-        let texts = keys.get(key).map(|node| yaml::texts(node, what, item, sink));
-        texts.unwrap_or_default().into_iter().map(|(text, _)| text.to_owned()).collect()
+        let texts = keys
+            .get(key)
+            .map(|node| yaml::texts(node, what, item, sink));
+        texts
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(text, _)| text.to_owned())
+            .collect()
     };
     let false_positives = texts("false_positives", "`false_positives`", "a false positive");
     let references = texts("references", "`references`", "a reference");
     let outputs = keys.get("outputs").map_or(
-        Outputs { finding: true, issue: false },
+        Outputs {
+            finding: true,
+            issue: false,
+        },
         |node| outputs(node, sink),
     );
     let (file, lines) = around.files.get(node.span.source)?;
@@ -146,11 +202,17 @@ fn info(
 }
 
 fn outputs(node: &Node<'_>, sink: &mut Sink) -> Outputs {
-    let mut outputs = Outputs { finding: false, issue: false };
+    let mut outputs = Outputs {
+        finding: false,
+        issue: false,
+    };
     let texts = yaml::texts(node, "`outputs`", "an output", sink);
     if texts.is_empty() && matches!(node.value, yaml::Value::List(_)) {
         let problem = Problem::Empty { what: "`outputs`" };
-        sink.push(Diagnostic::new(&problem, node.span.clone()).help("to switch a rule off, write `enabled: false`"));
+        sink.push(
+            Diagnostic::new(&problem, node.span.clone())
+                .help("to switch a rule off, write `enabled: false`"),
+        );
     }
     for (text, node) in texts {
         match words::word(text, &["finding", "issue"], "an output", &node.span, sink) {

@@ -3,7 +3,9 @@
 use crate::diagnostics::{Diagnostic, Problem};
 use crate::suite::given::{Given, Reader};
 use crate::suite::process::{Draft, chain};
-use picket_model::event::{Actor, Container, Detail, Dns, Endpoint, EventUid, Exec, File, Host, Network, Status};
+use picket_model::event::{
+    Actor, Container, Detail, Dns, Endpoint, EventUid, Exec, File, Host, Network, Status,
+};
 use picket_model::field::{EventAttr, Field, ProcessList, Subject};
 use picket_model::process::Parent;
 use picket_model::record::{OpenFlags, Protocol};
@@ -45,7 +47,11 @@ struct Ancestors {
 
 impl Ancestors {
     fn into_parent(self) -> Parent {
-        let end = if self.cut { Parent::Unknown } else { Parent::None };
+        let end = if self.cut {
+            Parent::Unknown
+        } else {
+            Parent::None
+        };
         chain(self.processes, end)
     }
 }
@@ -123,7 +129,11 @@ impl EventDraft {
             A::FileRenameFrom => self.file.rename_from = value.text(),
             A::FileMode => self.file.mode = value.number(NUMBER),
             // Only names that have a number are admitted.
-            A::Status => self.status = value.text().map(|name| Status(errno::number(&name).unwrap_or(0))),
+            A::Status => {
+                self.status = value
+                    .text()
+                    .map(|name| Status(errno::number(&name).unwrap_or(0)))
+            }
         }
     }
 
@@ -160,7 +170,10 @@ impl EventDraft {
                     Parent::Unknown => Datum::Unknown,
                     Parent::None => Datum::Absent,
                 };
-                Detail::Exec(Exec { process: Arc::new(process), parent_process })
+                Detail::Exec(Exec {
+                    process: Arc::new(process),
+                    parent_process,
+                })
             }
             EventClass::NetworkConnect | EventClass::NetworkListen => Detail::Network(Network {
                 protocol: self.protocol,
@@ -204,7 +217,9 @@ fn follows_from_path(value: Reader<'_>) {
         field: value.field.to_string(),
         wanted: "left out: it follows from `file.path`",
     };
-    value.sink.push(Diagnostic::new(&problem, node.span.clone()).help("write `file.path` instead"));
+    value
+        .sink
+        .push(Diagnostic::new(&problem, node.span.clone()).help("write `file.path` instead"));
 }
 
 /// Read, write, create: an event knows all of them or none.
@@ -216,7 +231,11 @@ fn open_flags(flags: [Datum<bool>; 3]) -> Datum<OpenFlags> {
         return Datum::Absent;
     }
     let [read, write, create] = flags.map(|flag| flag == Datum::Known(true));
-    Datum::Known(OpenFlags { read, write, create })
+    Datum::Known(OpenFlags {
+        read,
+        write,
+        create,
+    })
 }
 
 /// The parent of a process's parent.
@@ -229,5 +248,9 @@ fn above(parent: &Parent) -> Parent {
 
 /// Only the two names are admitted.
 fn protocol(name: &str) -> Protocol {
-    if name == Protocol::Udp.name() { Protocol::Udp } else { Protocol::Tcp }
+    if name == Protocol::Udp.name() {
+        Protocol::Udp
+    } else {
+        Protocol::Tcp
+    }
 }

@@ -33,10 +33,22 @@ pub(super) fn read(
         None => None,
     };
     let class = own.or(class).or(classes.first().copied())?;
-    let mut builder = Builder { class, draft: EventDraft::default(), given: HashMap::new(), sink };
+    let mut builder = Builder {
+        class,
+        draft: EventDraft::default(),
+        given: HashMap::new(),
+        sink,
+    };
     builder.draft.time_ns = super::time(&keys, builder.sink);
-    for (name, key, value) in keys.entries().filter(|(name, ..)| !matches!(*name, "class" | "time" | "unknown")) {
-        let name = if name == "ancestors" { builder.ancestors().name() } else { name };
+    for (name, key, value) in keys
+        .entries()
+        .filter(|(name, ..)| !matches!(*name, "class" | "time" | "unknown"))
+    {
+        let name = if name == "ancestors" {
+            builder.ancestors().name()
+        } else {
+            name
+        };
         builder.entry(name, key, value);
     }
     if let Some(unknown) = keys.get("unknown") {
@@ -50,7 +62,11 @@ pub(super) fn read(
 }
 
 /// A test's class: one of its rule's.
-pub(super) fn class(node: &Node<'_>, classes: &[EventClass], sink: &mut Sink) -> Option<EventClass> {
+pub(super) fn class(
+    node: &Node<'_>,
+    classes: &[EventClass],
+    sink: &mut Sink,
+) -> Option<EventClass> {
     let text = yaml::text(node, "`class`", sink)?;
     let class = words::class(text, &node.span, sink)?;
     if classes.contains(&class) {
@@ -58,8 +74,13 @@ pub(super) fn class(node: &Node<'_>, classes: &[EventClass], sink: &mut Sink) ->
     }
     let names: Vec<_> = classes.iter().map(|class| class.name()).collect();
     sink.push(
-        Diagnostic::new(&Problem::TestClass { class: text.to_owned() }, node.span.clone())
-            .help(format!("its `event` is {}", names.join(", "))),
+        Diagnostic::new(
+            &Problem::TestClass {
+                class: text.to_owned(),
+            },
+            node.span.clone(),
+        )
+        .help(format!("its `event` is {}", names.join(", "))),
     );
     None
 }
@@ -99,7 +120,11 @@ impl Builder<'_> {
         }
         if let Some(field) = Field::from_name(name) {
             if self.in_class(field, name, &key.span) && self.take(name, &key.span) {
-                let reader = Reader { field, given: Given::Value(value), sink: self.sink };
+                let reader = Reader {
+                    field,
+                    given: Given::Value(value),
+                    sink: self.sink,
+                };
                 self.draft.set(field, reader);
             }
             return;
@@ -123,8 +148,11 @@ impl Builder<'_> {
         let Some(before) = self.given.insert(name.to_owned(), span.clone()) else {
             return true;
         };
-        let problem = Problem::DuplicateKey { key: name.to_owned() };
-        self.sink.push(Diagnostic::new(&problem, span.clone()).also(before, "the first time"));
+        let problem = Problem::DuplicateKey {
+            key: name.to_owned(),
+        };
+        self.sink
+            .push(Diagnostic::new(&problem, span.clone()).also(before, "the first time"));
         false
     }
 
@@ -144,7 +172,9 @@ impl Builder<'_> {
                 Subject::Actor.prefix(),
                 attr.name(),
             )),
-            Field::Process(Subject::Parent, _) => diagnostic.help("its parent is the first of `ancestors`"),
+            Field::Process(Subject::Parent, _) => {
+                diagnostic.help("its parent is the first of `ancestors`")
+            }
             _ => diagnostic,
         });
         false
@@ -160,14 +190,22 @@ impl Builder<'_> {
             known.retain(|known| known.starts_with(parent));
         } else {
             // A first part: `proces` is nearest to `process`, not to a whole name.
-            known = known.iter().filter_map(|known| known.split('.').next()).map(str::to_owned).collect();
+            known = known
+                .iter()
+                .filter_map(|known| known.split('.').next())
+                .map(str::to_owned)
+                .collect();
             known.extend(SPECIAL.iter().map(|&special| special.to_owned()));
             known.sort();
             known.dedup();
         }
         let near = nearest(name, known.iter().map(String::as_str));
-        let problem = Problem::UnknownEventKey { key: name.to_owned(), class: class.name().to_owned() };
-        self.sink.push(Diagnostic::new(&problem, span.clone()).suggest(near));
+        let problem = Problem::UnknownEventKey {
+            key: name.to_owned(),
+            class: class.name().to_owned(),
+        };
+        self.sink
+            .push(Diagnostic::new(&problem, span.clone()).suggest(near));
     }
 
     fn processes(&mut self, node: &Node<'_>) -> Vec<Draft> {
@@ -189,11 +227,20 @@ impl Builder<'_> {
             let name = format!("{prefix}{inner}");
             if let Some(attr) = ProcessAttr::from_name(&name) {
                 let field = Field::Process(Subject::Element, attr);
-                draft.set(attr, Reader { field, given: Given::Value(value), sink: self.sink });
+                draft.set(
+                    attr,
+                    Reader {
+                        field,
+                        given: Given::Value(value),
+                        sink: self.sink,
+                    },
+                );
                 continue;
             }
             let below = format!("{name}.");
-            let is_prefix = ProcessAttr::ALL.iter().any(|attr| attr.name().starts_with(&below));
+            let is_prefix = ProcessAttr::ALL
+                .iter()
+                .any(|attr| attr.name().starts_with(&below));
             if let (true, Value::Map(_)) = (is_prefix, &value.value) {
                 if let Some(keys) = Keys::any(value, "a part of an ancestor", self.sink) {
                     self.attributes(draft, &below, &keys);
@@ -201,18 +248,28 @@ impl Builder<'_> {
                 continue;
             }
             let near = nearest(&name, ProcessAttr::ALL.iter().map(|attr| attr.name()));
-            let problem = Problem::UnknownKey { key: name, what: "an ancestor" };
-            self.sink.push(Diagnostic::new(&problem, key.span.clone()).suggest(near));
+            let problem = Problem::UnknownKey {
+                key: name,
+                what: "an ancestor",
+            };
+            self.sink
+                .push(Diagnostic::new(&problem, key.span.clone()).suggest(near));
         }
     }
 
     fn unknown(&mut self, node: &Node<'_>) {
         for (name, node) in yaml::texts(node, "`unknown`", "a field", self.sink) {
-            let name = if name == "ancestors" { self.ancestors().name() } else { name };
+            let name = if name == "ancestors" {
+                self.ancestors().name()
+            } else {
+                name
+            };
             let list = self.list(name);
             let whole = match name {
                 "actor.process" => Some(Subject::Actor),
-                "process.parent_process" if self.class == EventClass::ProcessExec => Some(Subject::Parent),
+                "process.parent_process" if self.class == EventClass::ProcessExec => {
+                    Some(Subject::Parent)
+                }
                 _ => None,
             };
             if list.is_none() && whole.is_none() && Field::from_name(name).is_none() {
@@ -226,8 +283,13 @@ impl Builder<'_> {
             // A list may be given and cut off: its rest is unknown then.
             if list.is_none() {
                 if let Some(before) = self.given.get(name) {
-                    let problem = Problem::KnownAndUnknown { field: name.to_owned() };
-                    self.sink.push(Diagnostic::new(&problem, node.span.clone()).also(before.clone(), "given here"));
+                    let problem = Problem::KnownAndUnknown {
+                        field: name.to_owned(),
+                    };
+                    self.sink.push(
+                        Diagnostic::new(&problem, node.span.clone())
+                            .also(before.clone(), "given here"),
+                    );
                     continue;
                 }
             }
@@ -236,7 +298,14 @@ impl Builder<'_> {
             } else if let Some(subject) = whole {
                 self.draft.set_unknown(subject);
             } else if let Some(field) = field {
-                self.draft.set(field, Reader { field, given: Given::Unknown(node), sink: self.sink });
+                self.draft.set(
+                    field,
+                    Reader {
+                        field,
+                        given: Given::Unknown(node),
+                        sink: self.sink,
+                    },
+                );
             }
         }
     }

@@ -24,7 +24,11 @@ pub(super) struct Reader<'r> {
 }
 
 impl Reader<'_> {
-    fn read<T>(self, wanted: &'static str, convert: impl FnOnce(&Node<'_>) -> Result<T, Option<String>>) -> Datum<T> {
+    fn read<T>(
+        self,
+        wanted: &'static str,
+        convert: impl FnOnce(&Node<'_>) -> Result<T, Option<String>>,
+    ) -> Datum<T> {
         let node = match self.given {
             Given::Value(node) => node,
             Given::Unknown(_) => return Datum::Unknown,
@@ -32,7 +36,10 @@ impl Reader<'_> {
         match convert(node) {
             Ok(value) => Datum::Known(value),
             Err(help) => {
-                let problem = Problem::EventValue { field: self.field.to_string(), wanted };
+                let problem = Problem::EventValue {
+                    field: self.field.to_string(),
+                    wanted,
+                };
                 let diagnostic = Diagnostic::new(&problem, node.span.clone());
                 self.sink.push(match help {
                     Some(help) => diagnostic.help(help),
@@ -60,7 +67,10 @@ impl Reader<'_> {
             let Value::List(items) = &node.value else {
                 return Err(None);
             };
-            items.iter().map(|item| text_of(item).map(Box::from)).collect()
+            items
+                .iter()
+                .map(|item| text_of(item).map(Box::from))
+                .collect()
         })
     }
 
@@ -72,34 +82,46 @@ impl Reader<'_> {
             items.iter().try_fold(0, |bits, item| {
                 let name = text_of(item)?;
                 let all: Vec<_> = capability::names(u64::MAX).collect();
-                let help = || nearest(name, all.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-                capability::bit(name).map(|bit| bits | 1 << bit).ok_or_else(help)
+                let help = || {
+                    nearest(name, all.iter().copied()).map(|near| format!("did you mean `{near}`?"))
+                };
+                capability::bit(name)
+                    .map(|bit| bits | 1 << bit)
+                    .ok_or_else(help)
             })
         })
     }
 
     pub(super) fn number<T: TryFrom<i64>>(self, wanted: &'static str) -> Datum<T> {
-        self.read(wanted, |node| match node.scalar().map(|scalar| scalar.kind) {
-            Some(ScalarKind::Integer(number)) => T::try_from(number).map_err(|_| None),
-            _ => Err(None),
+        self.read(wanted, |node| {
+            match node.scalar().map(|scalar| scalar.kind) {
+                Some(ScalarKind::Integer(number)) => T::try_from(number).map_err(|_| None),
+                _ => Err(None),
+            }
         })
     }
 
     pub(super) fn truth(self) -> Datum<bool> {
-        self.read("true or false", |node| match node.scalar().map(|scalar| scalar.kind) {
-            Some(ScalarKind::Boolean(value)) => Ok(value),
-            _ => Err(None),
+        self.read("true or false", |node| {
+            match node.scalar().map(|scalar| scalar.kind) {
+                Some(ScalarKind::Boolean(value)) => Ok(value),
+                _ => Err(None),
+            }
         })
     }
 
     pub(super) fn address(self) -> Datum<IpAddr> {
-        self.read("an IP address", |node| text_of(node).and_then(|text| check::address(text).ok_or(None)))
+        self.read("an IP address", |node| {
+            text_of(node).and_then(|text| check::address(text).ok_or(None))
+        })
     }
 }
 
 fn text_of<'n>(node: &'n Node<'_>) -> Result<&'n str, Option<String>> {
     node.as_text().ok_or_else(|| {
-        let scalar = node.scalar().filter(|scalar| scalar.kind != ScalarKind::Null)?;
+        let scalar = node
+            .scalar()
+            .filter(|scalar| scalar.kind != ScalarKind::Null)?;
         Some(format!("quote it: \"{}\"", scalar.text))
     })
 }

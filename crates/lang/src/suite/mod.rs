@@ -44,7 +44,10 @@ pub(crate) fn read(
     sink: &mut Sink,
 ) -> Vec<RuleTest> {
     let tests = yaml::list(node, "`tests`", sink).unwrap_or_default();
-    tests.iter().filter_map(|node| test(node, classes, files, sink)).collect()
+    tests
+        .iter()
+        .filter_map(|node| test(node, classes, files, sink))
+        .collect()
 }
 
 fn test(
@@ -54,16 +57,24 @@ fn test(
     sink: &mut Sink,
 ) -> Option<RuleTest> {
     let keys = Keys::of(node, "a test", KEYS, sink)?;
-    let name = keys.get("name").and_then(|node| yaml::text(node, "`name`", sink));
-    let expected = keys.require("match", sink).and_then(|node| yaml::truth(node, "`match`", sink));
+    let name = keys
+        .get("name")
+        .and_then(|node| yaml::text(node, "`name`", sink));
+    let expected = keys
+        .require("match", sink)
+        .and_then(|node| yaml::truth(node, "`match`", sink));
     let class = match keys.get("class") {
         Some(node) => Some(event::class(node, classes, sink)?),
         None => None,
     };
-    let event = keys.require("event", sink).and_then(|node| event::read(node, class, classes, sink));
+    let event = keys
+        .require("event", sink)
+        .and_then(|node| event::read(node, class, classes, sink));
     Some(RuleTest {
         name: name.map(str::to_owned),
-        line: files.get(node.span.source).map_or(0, |(_, lines)| lines.position(node.span.start).line),
+        line: files
+            .get(node.span.source)
+            .map_or(0, |(_, lines)| lines.position(node.span.start).line),
         expected: expected?,
         event: event?,
     })
@@ -71,5 +82,7 @@ fn test(
 
 /// A test event's time: when exceptions have not expired yet, unless it says.
 fn time(keys: &Keys<'_, '_>, sink: &mut Sink) -> i64 {
-    keys.get("time").and_then(|node| words::time(node, "`time`", sink)).unwrap_or(0)
+    keys.get("time")
+        .and_then(|node| words::time(node, "`time`", sink))
+        .unwrap_or(0)
 }

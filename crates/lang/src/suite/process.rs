@@ -44,9 +44,14 @@ impl Draft {
             A::PidNamespace => image.pid_namespace = value.number(NUMBER),
             A::MountNamespace => image.mount_namespace = value.number(NUMBER),
             A::Inode => {
-                image.file = value
-                    .number("a whole number, not negative")
-                    .map(|inode| FileIdentity { inode, links: 1, ..FileIdentity::default() });
+                image.file =
+                    value
+                        .number("a whole number, not negative")
+                        .map(|inode| FileIdentity {
+                            inode,
+                            links: 1,
+                            ..FileIdentity::default()
+                        });
             }
         }
     }
@@ -58,14 +63,17 @@ impl Draft {
             self.image.cmd_line = Datum::Known(args.join(" ").into());
         }
         let pid = self.pid.known().copied().unwrap_or(0);
-        Process::new(ProcessKey { pid, start_ns: 0 }, Arc::new(self.image), parent)
+        Process::new(
+            ProcessKey { pid, start_ns: 0 },
+            Arc::new(self.image),
+            parent,
+        )
     }
 }
 
 /// Links ancestors, nearest first, into the chain a process hangs on.
 pub(super) fn chain(ancestors: Vec<Draft>, end: Parent) -> Parent {
-    ancestors
-        .into_iter()
-        .rev()
-        .fold(end, |parent, draft| Parent::Known(Arc::new(draft.finish(parent))))
+    ancestors.into_iter().rev().fold(end, |parent, draft| {
+        Parent::Known(Arc::new(draft.finish(parent)))
+    })
 }

@@ -58,11 +58,7 @@ struct Open<'s> {
 type Fatal = Box<Diagnostic>;
 
 impl<'s> Loader<'s, '_> {
-    fn run(
-        &mut self,
-        mut parser: Parser<'s, StrInput<'s>>,
-        sink: &mut Sink,
-    ) -> Result<(), Fatal> {
+    fn run(&mut self, mut parser: Parser<'s, StrInput<'s>>, sink: &mut Sink) -> Result<(), Fatal> {
         while let Some(event) = parser.next_event() {
             let (event, span) = event.map_err(|error| {
                 let at = self.offset(error.marker());
@@ -71,8 +67,12 @@ impl<'s> Loader<'s, '_> {
             })?;
             let (start, end) = (self.offset(&span.start), self.offset(&span.end));
             match event {
-                Event::SequenceStart(anchor, tag) => self.begin(start, end, anchor, tag, false, sink)?,
-                Event::MappingStart(anchor, tag) => self.begin(start, end, anchor, tag, true, sink)?,
+                Event::SequenceStart(anchor, tag) => {
+                    self.begin(start, end, anchor, tag, false, sink)?
+                }
+                Event::MappingStart(anchor, tag) => {
+                    self.begin(start, end, anchor, tag, true, sink)?
+                }
                 Event::SequenceEnd | Event::MappingEnd => self.finish(end)?,
                 Event::Alias(anchor) => self.alias(anchor, start, end)?,
                 Event::Scalar(text, style, anchor, tag) => {
@@ -166,7 +166,12 @@ impl<'s> Loader<'s, '_> {
         let shown = start + raw.trim_end_matches(['\n', '\r', ' ']).len();
         Node {
             span: self.span(start, shown),
-            value: Value::Scalar(Scalar { text, raw, style, kind }),
+            value: Value::Scalar(Scalar {
+                text,
+                raw,
+                style,
+                kind,
+            }),
             weight: 1,
         }
     }
@@ -194,13 +199,7 @@ impl<'s> Loader<'s, '_> {
     }
 
     /// Whether the tag says "text"; any other tag is reported.
-    fn tag(
-        &self,
-        tag: Option<Cow<'s, Tag>>,
-        start: usize,
-        end: usize,
-        sink: &mut Sink,
-    ) -> bool {
+    fn tag(&self, tag: Option<Cow<'s, Tag>>, start: usize, end: usize, sink: &mut Sink) -> bool {
         match tag {
             None => false,
             Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => true,
@@ -238,7 +237,10 @@ fn core_schema(text: &str) -> ScalarKind {
     let number = || {
         let digits = |text: &str, radix| {
             let all = !text.is_empty() && text.chars().all(|c| c.is_digit(radix));
-            all.then(|| i64::from_str_radix(text, radix).map_or(ScalarKind::OtherNumber, ScalarKind::Integer))
+            all.then(|| {
+                i64::from_str_radix(text, radix)
+                    .map_or(ScalarKind::OtherNumber, ScalarKind::Integer)
+            })
         };
         if let Some(octal) = text.strip_prefix("0o") {
             return digits(octal, 8);
@@ -248,7 +250,10 @@ fn core_schema(text: &str) -> ScalarKind {
         }
         let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
         if !unsigned.is_empty() && unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Some(text.parse().map_or(ScalarKind::OtherNumber, ScalarKind::Integer));
+            return Some(
+                text.parse()
+                    .map_or(ScalarKind::OtherNumber, ScalarKind::Integer),
+            );
         }
         let is_special = matches!(
             unsigned,
@@ -280,7 +285,10 @@ impl ByteOffsets {
         let marks = if text.is_ascii() {
             Vec::new()
         } else {
-            text.char_indices().step_by(STRIDE).map(|(at, _)| at).collect()
+            text.char_indices()
+                .step_by(STRIDE)
+                .map(|(at, _)| at)
+                .collect()
         };
         ByteOffsets { marks }
     }

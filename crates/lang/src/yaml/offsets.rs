@@ -9,7 +9,12 @@ use saphyr_parser::ScalarStyle;
 use std::ops::Range;
 
 /// The bytes of `raw` that `range` of `text` came from.
-pub(super) fn locate(text: &str, raw: &str, style: ScalarStyle, range: Range<usize>) -> Range<usize> {
+pub(super) fn locate(
+    text: &str,
+    raw: &str,
+    style: ScalarStyle,
+    range: Range<usize>,
+) -> Range<usize> {
     let mut aligner = Aligner::new(raw, style);
     let mut found: Option<Range<usize>> = None;
     for (at, c) in text.char_indices() {
@@ -19,7 +24,11 @@ pub(super) fn locate(text: &str, raw: &str, style: ScalarStyle, range: Range<usi
         }
         if at + c.len_utf8() > range.start {
             let start = found.map_or(here.start, |found| found.start);
-            found = Some(if at < range.end { start..here.end } else { here.start..here.start });
+            found = Some(if at < range.end {
+                start..here.end
+            } else {
+                here.start..here.start
+            });
         }
     }
     // Past the last character: where the text ends in the source.
@@ -41,7 +50,11 @@ impl<'r> Aligner<'r> {
     fn new(raw: &'r str, style: ScalarStyle) -> Aligner<'r> {
         let mut at = 0;
         if matches!(style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted) {
-            let quote = if style == ScalarStyle::SingleQuoted { '\'' } else { '"' };
+            let quote = if style == ScalarStyle::SingleQuoted {
+                '\''
+            } else {
+                '"'
+            };
             // Anchors and tags stand before the quote.
             while raw[at..].starts_with(['&', '!']) {
                 let rest = raw[at..].find(char::is_whitespace).unwrap_or(0);
@@ -53,7 +66,12 @@ impl<'r> Aligner<'r> {
             }
             at += usize::from(raw[at..].starts_with(quote));
         }
-        Aligner { raw, style, at, at_line_start: false }
+        Aligner {
+            raw,
+            style,
+            at,
+            at_line_start: false,
+        }
     }
 
     /// The source bytes that gave the text's next character.
@@ -138,7 +156,12 @@ fn escape_length(rest: &str) -> (usize, bool) {
     };
     let length = length.min(rest.len());
     // A malformed escape does not get here; stay on character boundaries all the same.
-    ((length..=rest.len()).find(|&at| rest.is_char_boundary(at)).unwrap_or(rest.len()), false)
+    (
+        (length..=rest.len())
+            .find(|&at| rest.is_char_boundary(at))
+            .unwrap_or(rest.len()),
+        false,
+    )
 }
 
 #[cfg(test)]
@@ -187,7 +210,10 @@ mod tests {
             "a: 'x <b>\r\n  <c>'\r\n",
             "a: |\r\n  x <b>\r\n  <c>\r\n",
             "\u{feff}a: é <b>\n",
-            "{a: [<c>], b: c}\n".trim_start_matches('{').replace("a: [<c>], b: c}", "a: <c>").as_str(),
+            "{a: [<c>], b: c}\n"
+                .trim_start_matches('{')
+                .replace("a: [<c>], b: c}", "a: <c>")
+                .as_str(),
         ] {
             words_are_found(yaml);
         }

@@ -16,7 +16,11 @@ pub(crate) struct Keys<'n, 's> {
 
 impl<'n, 's> Keys<'n, 's> {
     /// Reads a mapping with any keys that are texts.
-    pub(crate) fn any(node: &'n Node<'s>, what: &'static str, sink: &mut Sink) -> Option<Keys<'n, 's>> {
+    pub(crate) fn any(
+        node: &'n Node<'s>,
+        what: &'static str,
+        sink: &mut Sink,
+    ) -> Option<Keys<'n, 's>> {
         let Value::Map(pairs) = &node.value else {
             wrong_kind(node, what, "a mapping", sink);
             return None;
@@ -29,7 +33,9 @@ impl<'n, 's> Keys<'n, 's> {
                 continue;
             };
             if let Some(before) = first.insert(name, key) {
-                let problem = Problem::DuplicateKey { key: name.to_owned() };
+                let problem = Problem::DuplicateKey {
+                    key: name.to_owned(),
+                };
                 sink.push(
                     Diagnostic::new(&problem, key.span.clone())
                         .also(before.span.clone(), "the first time"),
@@ -56,11 +62,16 @@ impl<'n, 's> Keys<'n, 's> {
         keys.entries.retain(|&(name, key, _)| {
             let fits = known.contains(&name);
             if !fits {
-                let problem = Problem::UnknownKey { key: name.to_owned(), what };
+                let problem = Problem::UnknownKey {
+                    key: name.to_owned(),
+                    what,
+                };
                 let mut diagnostic = Diagnostic::new(&problem, key.span.clone());
                 diagnostic = match nearest(name, known.iter().copied()) {
                     Some(near) => diagnostic.suggest(Some(near)),
-                    None if name == "<<" => diagnostic.help("merge keys are not supported: write the keys out"),
+                    None if name == "<<" => {
+                        diagnostic.help("merge keys are not supported: write the keys out")
+                    }
                     None => diagnostic.help(format!("it has: {}", known.join(", "))),
                 };
                 sink.push(diagnostic);
@@ -81,14 +92,19 @@ impl<'n, 's> Keys<'n, 's> {
     pub(crate) fn require(&self, key: &'static str, sink: &mut Sink) -> Option<&'n Rc<Node<'s>>> {
         let value = self.get(key);
         if value.is_none() {
-            let problem = Problem::MissingKey { key, what: self.what };
+            let problem = Problem::MissingKey {
+                key,
+                what: self.what,
+            };
             sink.report(&problem, self.span.clone());
         }
         value
     }
 
     /// Name, key and value of each entry, in order.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = (&'n str, &'n Rc<Node<'s>>, &'n Rc<Node<'s>>)> {
+    pub(crate) fn entries(
+        &self,
+    ) -> impl Iterator<Item = (&'n str, &'n Rc<Node<'s>>, &'n Rc<Node<'s>>)> {
         self.entries.iter().copied()
     }
 }
@@ -145,7 +161,10 @@ pub(crate) fn texts<'n, 's>(
             continue;
         };
         if let Some(before) = seen.insert(text, node) {
-            let problem = Problem::Repeated { what, value: text.to_owned() };
+            let problem = Problem::Repeated {
+                what,
+                value: text.to_owned(),
+            };
             sink.push(
                 Diagnostic::new(&problem, node.span.clone())
                     .also(before.span.clone(), "the first time"),
@@ -180,7 +199,11 @@ pub(crate) fn integer(node: &Node<'_>, what: &'static str, sink: &mut Sink) -> O
 }
 
 fn wrong_kind(node: &Node<'_>, what: &'static str, wanted: &'static str, sink: &mut Sink) {
-    let problem = Problem::WrongKind { what, wanted, found: node.kind() };
+    let problem = Problem::WrongKind {
+        what,
+        wanted,
+        found: node.kind(),
+    };
     let mut diagnostic = Diagnostic::new(&problem, first_line(node));
     if let (Some(scalar), "a text") = (node.scalar(), wanted) {
         if scalar.kind != ScalarKind::Null {

@@ -1,5 +1,6 @@
 //! What live and replayed pipelines are made of.
 
+use crate::rule_files::counted;
 use anyhow::{Context, Result};
 use picket_model::Datum;
 use picket_model::event::Host;
