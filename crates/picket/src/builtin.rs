@@ -21,10 +21,9 @@ mod tests {
     fn the_pack_has_no_errors() {
         let sources = sources();
         let checked = picket_lang::check(&sources, &picket_lang::Limits::default());
-        assert!(
-            checked.diagnostics.is_empty(),
-            "{}",
-            picket_lang::render_text(&checked.diagnostics, &sources, false)
-        );
+        let mut errors = checked.diagnostics;
+        errors.retain(picket_lang::Diagnostic::is_error);
+        let text = picket_lang::render_text(&errors, &sources, false);
+        assert!(errors.is_empty(), "{text}");
     }
 }

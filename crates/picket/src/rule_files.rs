@@ -1,7 +1,7 @@
 //! Rule files from the command line, read and checked.
 
 use anyhow::Result;
-use picket_lang::{Checked, Level, Limits, Source};
+use picket_lang::{Checked, Diagnostic, Level, Limits, Source};
 use picket_sensor::loader;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -28,15 +28,23 @@ impl RuleFiles {
         Ok(RuleFiles { sources, checked })
     }
 
-    /// As [`RuleFiles::read`], for commands that work with the rules: everything
-    /// that is wrong goes to stderr, and an error in them is one here.
+    /// As [`RuleFiles::read`], for commands that work with the rules: an error
+    /// in them is one here.
     pub fn read_valid(paths: &[PathBuf], builtin: bool) -> Result<RuleFiles> {
         let files = RuleFiles::read(paths, builtin)?;
-        crate::console::diagnostics(&files.checked.diagnostics, &files.sources);
-        if files.checked.has_errors() {
+        if files.tell_errors() {
             anyhow::bail!("the rules have {}", files.errors_and_warnings());
         }
         Ok(files)
+    }
+
+    /// Tells the errors on stderr; true if there are any. Warnings are for
+    /// `rules check`.
+    pub fn tell_errors(&self) -> bool {
+        let mut errors = self.checked.diagnostics.clone();
+        errors.retain(Diagnostic::is_error);
+        crate::console::diagnostics(&errors, &self.sources);
+        !errors.is_empty()
     }
 
     /// `2 errors, 1 warning`; `no errors`.

@@ -68,8 +68,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
                     event: uid,
                     explanation: &explanation,
                 };
-                serde_json::to_writer(&mut out, &explained)?;
-                out.write_all(b"\n")?;
+                output::json_line(&mut out, &explained)?;
             }
         }
     }

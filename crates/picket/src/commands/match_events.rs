@@ -63,10 +63,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let findings = matcher.judge(event);
         for finding in &findings {
             match args.format {
-                Format::Json => {
-                    serde_json::to_writer(&mut out, &ocsf::finding_to_json(finding))?;
-                    out.write_all(b"\n")?;
-                }
+                Format::Json => output::json_line(&mut out, &ocsf::finding_to_json(finding))?,
                 Format::Text => writeln!(out, "{}", text::finding(finding, colour))?,
             }
         }

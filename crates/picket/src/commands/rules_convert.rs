@@ -19,8 +19,7 @@ pub struct Args {
 /// error that names it: then nothing is written, and the code is 1.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let files = RuleFiles::read(&args.paths, false)?;
-    console::diagnostics(&files.checked.diagnostics, &files.sources);
-    if files.checked.has_errors() {
+    if files.tell_errors() {
         console::error(&format!(
             "nothing was converted: {}",
             files.errors_and_warnings()

@@ -51,8 +51,7 @@ struct TestResult {
 /// files have errors.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let files = RuleFiles::read(&args.paths, false)?;
-    console::diagnostics(&files.checked.diagnostics, &files.sources);
-    if files.checked.has_errors() {
+    if files.tell_errors() {
         console::error(&format!(
             "nothing was tested: {}",
             files.errors_and_warnings()

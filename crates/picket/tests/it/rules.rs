@@ -16,8 +16,8 @@ fn check_says_what_is_right() {
     Bench::with_web_shell()
         .run(&["rules", "check", "web.yaml"])
         .expect_code(0)
-        .is_silent_on_stdout()
-        .says("1 rule, 0 policies: no errors");
+        .prints("the macro `from_tmp` is not used")
+        .says("1 rule, 0 policies: no errors, 1 warning\n");
 }
 
 #[test]
@@ -55,9 +55,11 @@ fn check_as_json() {
         .is_silent_on_stderr();
     let diagnostics: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(diagnostics.as_array().unwrap().len(), 1, "{diagnostics}");
+    bench.write("web.yaml", WEB_SHELL.replace("macros:\n  from_tmp", "#"));
     let ran = bench
         .run(&["rules", "check", "--format", "json", "web.yaml"])
-        .expect_code(0);
+        .expect_code(0)
+        .is_silent_on_stderr();
     assert_eq!(ran.stdout, "[]\n");
 }
 
