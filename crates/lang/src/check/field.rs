@@ -32,7 +32,7 @@ pub(super) fn resolve(
             name: name.text.clone(),
         };
         let near = nearest(&name.text, cx.names.macro_names());
-        diagnostic = Box::new(Diagnostic::new(&problem, diagnostic.primary.span).suggest(near));
+        *diagnostic = Diagnostic::new(&problem, diagnostic.primary.span).suggest(near);
     }
     cx.sink.push(*diagnostic);
     None
