@@ -171,8 +171,8 @@ fn only_denies(policy: &Policy) -> bool {
 /// One line on what is armed.
 pub fn summary(set: &loader::RuleSet) -> String {
     format!(
-        "{} rules, {} policies",
-        set.program.rules().len(),
-        set.policies.len()
+        "{}, {}",
+        counted(set.program.rules().len(), "rule", "rules"),
+        counted(set.policies.len(), "policy", "policies")
     )
 }

@@ -21,7 +21,7 @@ fn a_match_is_code_0() {
             "exec.json",
         ])
         .expect_code(0)
-        .is_silent_on_stderr()
+        .silent_on_stderr()
         .prints("event e1\n")
         .prints("web-shell: matches")
         .prints("nginx");

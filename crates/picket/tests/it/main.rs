@@ -1,5 +1,7 @@
 //! The binary from outside: every message and exit code of the offline commands.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
 mod explain;
 mod matching;
 mod rules;

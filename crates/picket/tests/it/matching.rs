@@ -51,7 +51,7 @@ fn the_contract() {
     let ran = bench
         .run(&["match", "--rules", "web.yaml", "events.jsonl"])
         .expect_code(0)
-        .is_silent_on_stderr();
+        .silent_on_stderr();
     let findings = ran.json_lines();
     assert_eq!(findings.len(), 1);
     for (pointer, wanted) in [
@@ -184,7 +184,7 @@ fn undecided_rules_are_counted() {
             &format!("{event}\n{event}\n"),
         )
         .expect_code(0)
-        .is_silent_on_stdout()
+        .silent_on_stdout()
         .says("warning: rule web-shell could not decide 2 events");
 }
 
@@ -195,7 +195,7 @@ fn bad_rules_and_missing_files_are_code_2() {
     bench
         .run(&["match", "--rules", "broken.yaml"])
         .expect_code(2)
-        .is_silent_on_stdout()
+        .silent_on_stdout()
         .says("broken.yaml")
         .says("error: the rules have ");
     bench
@@ -278,5 +278,5 @@ fn the_builtin_rules_can_be_used() {
     bench
         .run_with(&["match", "--builtin-rules"], &events())
         .expect_code(0)
-        .is_silent_on_stderr();
+        .silent_on_stderr();
 }

@@ -52,14 +52,14 @@ fn check_as_json() {
     let ran = bench
         .run(&["rules", "check", "--format", "json", "broken.yaml"])
         .expect_code(1)
-        .is_silent_on_stderr();
+        .silent_on_stderr();
     let diagnostics: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(diagnostics.as_array().unwrap().len(), 1, "{diagnostics}");
     bench.write("web.yaml", WEB_SHELL.replace("macros:\n  from_tmp", "#"));
     let ran = bench
         .run(&["rules", "check", "--format", "json", "web.yaml"])
         .expect_code(0)
-        .is_silent_on_stderr();
+        .silent_on_stderr();
     assert_eq!(ran.stdout, "[]\n");
 }
 
@@ -89,7 +89,7 @@ fn paths_that_cannot_be_read_are_code_2() {
         bench
             .run(&["rules", command, "missing.yaml"])
             .expect_code(2)
-            .is_silent_on_stdout()
+            .silent_on_stdout()
             .says("error: cannot read missing.yaml: No such file or directory (os error 2)\n");
     }
     std::fs::create_dir(bench.path().join("empty")).unwrap();
@@ -143,7 +143,7 @@ fn tests_in_rules_pass() {
     let ran = bench
         .run(&["rules", "test", "web.yaml"])
         .expect_code(0)
-        .is_silent_on_stderr();
+        .silent_on_stderr();
     assert_eq!(ran.stdout, "1 rule, 2 tests: all pass\n");
 }
 
@@ -195,7 +195,7 @@ fn broken_rules_are_not_tested() {
     bench
         .run(&["rules", "test", "broken.yaml"])
         .expect_code(1)
-        .is_silent_on_stdout()
+        .silent_on_stdout()
         .says("process.nmae")
         .says("error: nothing was tested: 1 error");
 }
@@ -210,7 +210,7 @@ fn convert_keeps_native_rules_as_they_are() {
     let ran = bench
         .run(&["rules", "convert", "web.yaml", "more"])
         .expect_code(0)
-        .is_silent_on_stderr();
+        .silent_on_stderr();
     assert_eq!(
         ran.stdout,
         format!(
@@ -242,7 +242,7 @@ fn convert_refuses_what_it_cannot_say() {
         bench
             .run(&["rules", "convert", name])
             .expect_code(1)
-            .is_silent_on_stdout()
+            .silent_on_stdout()
             .says(name)
             .says(message)
             .says("error: nothing was converted: 1 error\n");

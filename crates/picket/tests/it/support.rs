@@ -133,13 +133,13 @@ impl Ran {
     }
 
     #[track_caller]
-    pub fn is_silent_on_stdout(self) -> Ran {
+    pub fn silent_on_stdout(self) -> Ran {
         assert_eq!(self.stdout, "");
         self
     }
 
     #[track_caller]
-    pub fn is_silent_on_stderr(self) -> Ran {
+    pub fn silent_on_stderr(self) -> Ran {
         assert_eq!(self.stderr, "");
         self
     }

@@ -4,7 +4,7 @@ use crate::support::Bench;
 
 #[test]
 fn without_arguments_there_is_help_and_code_2() {
-    let ran = Bench::new().run(&[]).expect_code(2).is_silent_on_stdout();
+    let ran = Bench::new().run(&[]).expect_code(2).silent_on_stdout();
     for command in ["rules", "match", "explain", "server", "completion"] {
         assert!(ran.stderr.contains(command), "{command}: {}", ran.stderr);
     }
@@ -25,7 +25,7 @@ fn usage_errors_are_code_2() {
         &["explain", "--rules", "x.yaml", "e.json"],
         &["completion", "cobol"],
     ] {
-        let ran = bench.run(args).expect_code(2).is_silent_on_stdout();
+        let ran = bench.run(args).expect_code(2).silent_on_stdout();
         assert!(ran.stderr.starts_with("error:"), "{args:?}: {}", ran.stderr);
     }
 }
@@ -44,7 +44,7 @@ fn help_goes_to_stdout_with_an_example() {
         &["server", "--help"],
         &["completion", "--help"],
     ] {
-        let ran = bench.run(args).expect_code(0).is_silent_on_stderr();
+        let ran = bench.run(args).expect_code(0).silent_on_stderr();
         assert!(ran.stdout.contains("Example"), "{args:?}");
         assert!(!ran.stdout.contains('\x1b'), "{args:?}");
     }
@@ -63,7 +63,7 @@ fn completion_and_manual() {
     bench
         .run(&["man", "pages"])
         .expect_code(0)
-        .is_silent_on_stdout();
+        .silent_on_stdout();
     let page = std::fs::read_to_string(bench.path().join("pages/picket-match.1")).unwrap();
     assert!(page.contains("Detection Findings"));
     bench.write("file", "");
@@ -78,6 +78,6 @@ fn the_server_says_that_it_is_not_there_yet() {
     Bench::new()
         .run(&["server"])
         .expect_code(2)
-        .is_silent_on_stdout()
+        .silent_on_stdout()
         .says("error: the control plane is not in this version yet");
 }
