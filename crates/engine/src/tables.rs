@@ -152,5 +152,6 @@ impl Tables {
             + sources
             + any
             + atoms
+            + self.code.constants.memory()
     }
 }

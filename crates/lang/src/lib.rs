@@ -109,7 +109,10 @@ pub fn check_at(sources: &[Source], limits: &Limits, now_ns: Option<i64>) -> Che
         .iter()
         .filter_map(|node| policy::check(node, &known, &mut ids, cx.sink))
         .collect();
-    names.warn_unused(|source| with_rules.contains(&source), cx.sink);
+    // What a rule with errors uses may seem unused.
+    if cx.sink.errors() == 0 {
+        names.warn_unused(|source| with_rules.contains(&source), cx.sink);
+    }
     checked.diagnostics = sink.finish();
     checked
 }

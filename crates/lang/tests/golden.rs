@@ -13,21 +13,29 @@ fn cases() -> Vec<PathBuf> {
     let mut cases: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "yaml")
+        })
         .collect();
     cases.sort();
     cases
 }
 
 fn setting<'t>(text: &'t str, name: &str) -> Option<&'t str> {
-    text.lines()
-        .take(2)
-        .find_map(|line| line.strip_prefix("# ")?.strip_prefix(name)?.strip_prefix(": "))
+    text.lines().take(2).find_map(|line| {
+        line.strip_prefix("# ")?
+            .strip_prefix(name)?
+            .strip_prefix(": ")
+    })
 }
 
 fn limits(text: &str) -> Limits {
     let mut limits = Limits::default();
-    for pair in setting(text, "limits").into_iter().flat_map(str::split_whitespace) {
+    for pair in setting(text, "limits")
+        .into_iter()
+        .flat_map(str::split_whitespace)
+    {
         let (name, value) = pair.split_once('=').unwrap();
         let value: usize = value.parse().unwrap();
         match name {
@@ -58,10 +66,21 @@ fn output(path: &Path) -> (String, BTreeSet<&'static str>) {
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let sources = [Source::new(name, bytes)];
     let checked = check_at(&sources, &limits(&text), now(&text));
-    let codes = checked.diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
+    let codes = checked
+        .diagnostics
+        .iter()
+        .map(|diagnostic| diagnostic.code)
+        .collect();
     let json = render_json(&checked.diagnostics, &sources);
-    assert!(serde_json::from_str::<serde_json::Value>(&json).unwrap().is_array());
-    assert!(render_text(&checked.diagnostics, &sources, true).contains("\u{1b}["), "{name}");
+    assert!(
+        serde_json::from_str::<serde_json::Value>(&json)
+            .unwrap()
+            .is_array()
+    );
+    assert!(
+        render_text(&checked.diagnostics, &sources, true).contains("\u{1b}["),
+        "{name}"
+    );
     let mut shown = render_text(&checked.diagnostics, &sources, false);
     if name.contains("json") {
         shown = json + "\n";
@@ -84,7 +103,11 @@ fn every_diagnostic_is_as_recorded() {
             stale.push(format!("--- {}\n{shown}", expected.display()));
         }
     }
-    assert!(stale.is_empty(), "PICKET_BLESS=1 records these:\n{}", stale.join("\n"));
+    assert!(
+        stale.is_empty(),
+        "PICKET_BLESS=1 records these:\n{}",
+        stale.join("\n")
+    );
 }
 
 #[test]

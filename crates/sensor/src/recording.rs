@@ -31,6 +31,9 @@ pub struct Header {
     pub mount_namespace: Option<u32>,
     /// Names by uid.
     pub users: Vec<(u32, String)>,
+    /// The arguments of pid 1.
+    #[serde(default)]
+    pub init: Vec<String>,
 }
 
 /// Why a recording could not be read.
@@ -158,6 +161,7 @@ mod tests {
             epoch_offset_ns: -1,
             mount_namespace: Some(3),
             users: vec![(0, "root".into())],
+            init: vec!["/sbin/init".into()],
         }
     }
 

@@ -182,7 +182,17 @@ static int act_exit(int argc, char **argv)
 static int act_hold(int argc, char **argv)
 {
 	(void)argc, (void)argv;
-	say("hold", 0, "");
+	say("hold", 0, ", \"ppid\": %d", getppid());
+	return 0;
+}
+
+static int act_linger(int argc, char **argv)
+{
+	char byte;
+
+	act_hold(argc, argv);
+	while (read(STDIN_FILENO, &byte, 1) > 0)
+		;
 	return 0;
 }
 
@@ -196,6 +206,7 @@ const struct act exec_acts[] = {
 	{ "deleted", "PATH [ARGUMENT]...: unlink it, then execveat it", 1, act_deleted },
 	{ "burst", "N PATH: N processes, each with its own number", 2, act_burst },
 	{ "exit", "CODE [ANYTHING]...: end at once", 1, act_exit },
-	{ "hold", "nothing; for CAUSE_LINGER", 0, act_hold },
+	{ "hold", "[ANYTHING]...: say its parent's pid", 0, act_hold },
+	{ "linger", "[ANYTHING]...: say its parent's pid, then stay until stdin ends", 0, act_linger },
 	{ 0 },
 };

@@ -3,6 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+/// Left out of messages.
+const LENGTHY: &[&str] = &["capabilities", "product", "profiles", "device", "mtime_ns"];
+
 /// One Detection Finding.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding(pub Value);
@@ -86,10 +89,23 @@ impl<'f> Part<'f> {
         let found = self.at(path);
         ensure!(
             *found == expected,
-            "{path} is {found}, not {expected}, in\n{:#}",
-            self.0
+            "{path} is {found}, not {expected}, in\n{}",
+            self.short()
         );
         Ok(self)
+    }
+
+    /// The object for messages: without capabilities and other lengthy things.
+    pub fn short(self) -> Value {
+        match self.0 {
+            Value::Object(members) => members
+                .iter()
+                .filter(|(key, _)| !LENGTHY.contains(&key.as_str()))
+                .map(|(key, value)| (key.clone(), Part(value).short()))
+                .collect(),
+            Value::Array(elements) => elements.iter().map(|value| Part(value).short()).collect(),
+            other => other.clone(),
+        }
     }
 
     /// True when the event says that it does not know this field.

@@ -37,9 +37,23 @@ pub use sensor::Sensor;
 macro_rules! skip_unless {
     ($condition:expr, $why:expr) => {
         if !$condition {
-            println!("skipped: {}", $why);
+            $crate::skipped($why);
             return Ok(());
         }
+    };
+}
+
+/// Says that a test is skipped, and why.
+pub fn skipped(why: impl std::fmt::Display) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout(), "skipped: {why}");
+}
+
+/// Ends the test early where no probe can be loaded.
+#[macro_export]
+macro_rules! needs_root {
+    () => {
+        $crate::skip_unless!($crate::is_root(), "needs root: it loads eBPF programs");
     };
 }
 

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use picket_e2e::binary::CAUSE;
 use picket_e2e::guest::{self, Guest, kernel};
-use picket_e2e::skip_unless;
+use picket_e2e::{skip_unless, skipped};
 use std::path::Path;
 
 #[test]
@@ -22,7 +22,7 @@ fn runs(series: kernel::Series, version: &str) -> Result<()> {
     let mut guest = match Guest::new(series) {
         Ok(guest) => guest,
         Err(error) => {
-            println!("skipped: no kernel for the guest: {error:#}");
+            skipped(format!("no kernel for the guest: {error:#}"));
             return Ok(());
         }
     };

@@ -8,6 +8,8 @@ use crate::index::grams::GramCounts;
 use crate::index::source::SourceIndex;
 use crate::run::code::{Code, Instruction, Literal, NO_SLOT, Place, REJECT, Role};
 use crate::tables::{AnyTable, EVENT, LaneTable, Posting, SourceTable, Tables, Unit};
+use crate::run::quick::Quick;
+use picket_model::field::EventAttr;
 use picket_model::{ClassSet, EventClass};
 use std::collections::{BTreeMap, HashMap};
 
@@ -66,6 +68,11 @@ pub(crate) fn layout(
     tables.rule_count = rule_count as u32;
     tables.code = Code {
         instructions: instructions.into(),
+        constants: {
+            let mut constants = interner.constants;
+            constants.finish();
+            constants
+        },
         atoms: interner.atoms.into(),
         whole: interner.whole.into(),
         times: interner.times.into(),
@@ -254,8 +261,15 @@ impl Layout<'_> {
             }
             Tree::Literal(literal) => {
                 let slot = self.slot(*literal);
+                let (source, quick) = match self.interner.atoms.get(literal.id as usize) {
+                    Some(atom) if is_atom(*literal) => (atom.source, atom.quick),
+                    // Not read: the literal is no atom.
+                    _ => (Source::Event(EventAttr::Status), Quick::PREPARED),
+                };
                 self.instructions.push(Instruction {
                     literal: *literal,
+                    source,
+                    quick,
                     slot,
                     then,
                     otherwise,
@@ -267,8 +281,7 @@ impl Layout<'_> {
     }
 
     fn slot(&mut self, literal: Literal) -> u32 {
-        let is_atom = literal.place.role().is_some() || literal.place == Place::Event;
-        if !is_atom || self.interner.atoms[literal.id as usize].test.cost() < REMEMBERED {
+        if !is_atom(literal) || self.interner.atoms[literal.id as usize].test.cost() < REMEMBERED {
             return NO_SLOT;
         }
         let next = self.slots.len() as u32;
@@ -319,6 +332,11 @@ impl Layout<'_> {
         }
         tables
     }
+}
+
+/// Whether a literal's number counts atoms.
+fn is_atom(literal: Literal) -> bool {
+    literal.place.role().is_some() || literal.place == Place::Event
 }
 
 /// What a unit is found by.

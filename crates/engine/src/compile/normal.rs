@@ -7,6 +7,7 @@ use crate::compile::pattern::{Pattern, patterns};
 use crate::naive::{Node, PreparedTest};
 use crate::regexes::LazyRegex;
 use crate::run::code::{Literal, Place, Role};
+use crate::run::quick::{Constants, Quick};
 use picket_lang::ir::{Expr, Predicate, Rule, Test, TextTest};
 use picket_model::field::{EventAttr, Field, ProcessAttr, ProcessList, Subject};
 use std::collections::HashMap;
@@ -35,6 +36,8 @@ pub(crate) struct Atom {
     pub source: Source,
     /// What must hold.
     pub test: PreparedTest,
+    /// The same for ordinary values.
+    pub quick: Quick,
 }
 
 impl Atom {
@@ -64,6 +67,8 @@ pub(crate) struct Interner {
     pub bodies: Vec<Tree>,
     /// `any LIST (…)` that speak of more: evaluated as they are written.
     pub whole: Vec<Node>,
+    /// The constants of quick tests.
+    pub constants: Constants,
     /// Times at which exceptions expire.
     pub times: Vec<i64>,
     atom_ids: HashMap<String, u32>,
@@ -179,6 +184,7 @@ impl Interner {
             self.atoms.push(Atom {
                 source,
                 test: prepared,
+                quick: self.constants.add(test),
             });
             self.patterns.push(patterns(test));
         }

@@ -10,7 +10,9 @@ use crate::fold::Folder;
 use crate::naive::Node;
 use crate::run::chains::Chain;
 use crate::truth::Truth;
-use picket_model::event::process_value;
+use crate::run::quick::{Constants, Operation, Quick};
+use picket_model::event::{Value, process_value};
+use picket_model::field::Field;
 use picket_model::process::Process;
 use picket_model::{Datum, Event};
 
@@ -89,6 +91,9 @@ impl Literal {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Instruction {
     pub literal: Literal,
+    /// What an atom reads, and its test of an ordinary value.
+    pub source: Source,
+    pub quick: Quick,
     /// Where its truth is kept while the event is evaluated, or [`NO_SLOT`].
     pub slot: u32,
     /// Where to go on; [`REJECT`] ends it.
@@ -163,6 +168,7 @@ impl Work {
 #[derive(Debug, Default)]
 pub(crate) struct Code {
     pub instructions: Box<[Instruction]>,
+    pub constants: Constants,
     pub atoms: Box<[Atom]>,
     pub whole: Box<[Node]>,
     pub times: Box<[i64]>,
@@ -222,7 +228,7 @@ impl Code {
         let Literal { place, negated, id } = instruction.literal;
         let truth = match place {
             Place::Process | Place::Parent | Place::Actor | Place::Element | Place::Event => {
-                self.atom(id, place, instruction.slot, view, work)
+                self.atom(instruction, view, work)
             }
             Place::ProcessAncestors => view.ancestors[0].truth(id),
             Place::ActorAncestors => view.ancestors[1].truth(id),
@@ -233,23 +239,40 @@ impl Code {
     }
 
     #[inline]
-    fn atom(&self, id: u32, place: Place, slot: u32, view: &View<'_>, work: &mut Work) -> Truth {
-        if slot != NO_SLOT {
-            if let Some(truth) = work.remembered(slot) {
-                return truth;
-            }
-        }
-        let atom = &self.atoms[id as usize];
-        let value = match (atom.source, place.role()) {
+    fn atom(&self, instruction: &Instruction, view: &View<'_>, work: &mut Work) -> Truth {
+        let Literal { place, id, .. } = instruction.literal;
+        let value = match (instruction.source, place.role()) {
             (Source::Process(attr), Some(role)) => match view.subjects[role as usize] {
                 Datum::Known(process) | Datum::Truncated(process) => process_value(process, attr),
                 Datum::Unknown => Datum::Unknown,
                 Datum::Absent => Datum::Absent,
             },
-            (Source::Event(attr), _) => view.event.value(picket_model::field::Field::Event(attr)),
+            (Source::Event(attr), _) => view.event.value(Field::Event(attr)),
             (Source::Process(_), None) => Datum::Absent,
         };
-        let truth = atom.test.test(value, &mut work.folder);
+        let slot = instruction.slot;
+        if slot != NO_SLOT {
+            if let Some(truth) = work.remembered(slot) {
+                return truth;
+            }
+        }
+        let quick = instruction.quick;
+        let quickly = match (value, quick.operation) {
+            (_, Operation::Prepared) => None,
+            (Datum::Known(Value::Str(text)), _) => {
+                self.constants.text(quick, text, &mut work.folder)
+            }
+            (Datum::Known(Value::Int(number)), Operation::Number) => {
+                self.constants.number(quick, number)
+            }
+            (Datum::Known(Value::Bool(is)), Operation::IsTrue) => Some(is),
+            (Datum::Known(Value::Bool(is)), Operation::IsFalse) => Some(!is),
+            _ => None,
+        };
+        let truth = match quickly {
+            Some(holds) => holds.into(),
+            None => self.atoms[id as usize].test.test(value, &mut work.folder),
+        };
         if slot != NO_SLOT {
             work.remember(slot, truth);
         }

@@ -5,3 +5,4 @@ pub(crate) mod code;
 pub(crate) mod event;
 pub(crate) mod images;
 pub(crate) mod memo;
+pub(crate) mod quick;

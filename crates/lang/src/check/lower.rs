@@ -40,6 +40,8 @@ pub(crate) struct Lowered {
     /// It speaks of a list's processes.
     element: bool,
     predicates: usize,
+    /// How many macros use each other in it, one above the other.
+    height: usize,
 }
 
 /// Checks a condition; nothing if anything in it is wrong, which has then been
@@ -49,7 +51,11 @@ pub(crate) fn condition(
     syntax: &ast::Expr,
     scope: Scope<'_>,
 ) -> Option<Expr> {
-    let mut lowerer = Lowerer { cx, predicates: 0 };
+    let mut lowerer = Lowerer {
+        cx,
+        predicates: 0,
+        height: 0,
+    };
     let expr = lowerer.expr(syntax, scope)?;
     lowerer.check_depth(&expr, scope)?;
     Some(expr)
@@ -64,6 +70,7 @@ pub(crate) fn check_macro(cx: &mut Context<'_>, name: &str, place: &SourceSpan) 
 struct Lowerer<'a, 'c> {
     cx: &'a mut Context<'c>,
     predicates: usize,
+    height: usize,
 }
 
 impl Lowerer<'_, '_> {
@@ -171,6 +178,7 @@ impl Lowerer<'_, '_> {
     fn macro_use(&mut self, name: &Name, scope: Scope<'_>) -> Option<Expr> {
         let place = scope.node.locate(name.span.clone());
         let lowered = resolve_macro(self.cx, &name.text, &place)?;
+        self.height = self.height.max(lowered.height);
         self.count(lowered.predicates, &name.span, scope)?;
         let definition = self.cx.names.find_macro(&name.text)?;
         definition.used.set(true);
@@ -299,14 +307,25 @@ fn lower_macro(cx: &mut Context<'_>, node: &Node<'_>, syntax: &ast::Expr) -> Opt
         classes: None,
         element,
     };
-    let mut lowerer = Lowerer { cx, predicates: 0 };
+    let mut lowerer = Lowerer {
+        cx,
+        predicates: 0,
+        height: 0,
+    };
     let expr = lowerer.expr(syntax, scope)?;
     lowerer.check_depth(&expr, scope)?;
-    let predicates = lowerer.predicates;
+    let (predicates, height) = (lowerer.predicates, lowerer.height + 1);
+    let limit = cx.limits.condition_depth;
+    if height > limit {
+        let place = node.span.clone();
+        cx.sink.report(&Problem::ConditionTooDeep { limit }, place);
+        return None;
+    }
     Some(Rc::new(Lowered {
         expr,
         element,
         predicates,
+        height,
     }))
 }
 

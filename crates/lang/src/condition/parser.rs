@@ -60,7 +60,10 @@ pub(crate) fn parse(text: &str, what: &'static str, max_depth: usize) -> (Expr, 
     while parser.peek() == &Kind::Close {
         parser.expected("`and`, `or` or the end");
         parser.next();
-        if parser.peek() != &Kind::End {
+        if matches!(parser.peek(), Kind::And | Kind::Or) {
+            parser.next();
+        }
+        if !matches!(parser.peek(), Kind::End | Kind::Close) {
             parser.or();
         }
     }

@@ -6,7 +6,7 @@ use annotate_snippets::{AnnotationKind, Group, Level as Title, Origin, Renderer,
 use std::ops::Range;
 
 /// A line longer than this many bytes is shown in part.
-const LONG_LINE: usize = 240;
+const LONG_LINE: usize = 4096;
 /// How much of a long line is shown on each side of the caret, in bytes.
 const AROUND: usize = 80;
 
@@ -20,10 +20,27 @@ pub fn render_text(diagnostics: &[Diagnostic], sources: &[Source], color: bool) 
     let files: Vec<_> = sources.iter().map(File::new).collect();
     let mut text = String::new();
     for diagnostic in diagnostics {
-        text.push_str(&renderer.render(&[group(diagnostic, &files)]));
-        text.push_str("\n\n");
+        let rendered = renderer.render(&[group(diagnostic, &files)]);
+        for line in rendered.lines().filter(|line| !is_separator(line)) {
+            text.push_str(line);
+            text.push('\n');
+        }
+        text.push('\n');
     }
     text
+}
+
+/// The renderer puts `:::` between a place given by itself and the part of a
+/// long line shown for it.
+fn is_separator(line: &str) -> bool {
+    let mut rest = line;
+    let mut plain = String::new();
+    while let Some((before, after)) = rest.split_once("\u{1b}[") {
+        plain.push_str(before);
+        rest = after.split_once('m').map_or("", |(_, after)| after);
+    }
+    plain.push_str(rest);
+    plain.trim() == ":::"
 }
 
 struct File<'s> {
@@ -121,7 +138,7 @@ impl<'d> Excerpt<'d> {
     /// Whether the two can be shown as one piece of source.
     fn joins(&self, other: &Excerpt<'_>) -> bool {
         let span = self.range.start.min(other.range.start)..self.range.end.max(other.range.end);
-        std::ptr::eq(self.file, other.file) && !self.cut && !other.cut && span.len() < 8 * LONG_LINE
+        std::ptr::eq(self.file, other.file) && !self.cut && !other.cut && span.len() < LONG_LINE
     }
 
     fn join(&mut self, other: Excerpt<'d>) {

@@ -113,8 +113,12 @@ fn classes(node: &Node<'_>, sink: &mut Sink) -> Vec<EventClass> {
     if let Some(text) = node.as_text() {
         return words::class(text, &node.span, sink).into_iter().collect();
     }
+    if !matches!(node.value, yaml::Value::List(_)) {
+        yaml::text(node, "`event`", sink);
+        return Vec::new();
+    }
     let texts = yaml::texts(node, "`event`", "an event class", sink);
-    if texts.is_empty() && matches!(node.value, yaml::Value::List(_)) {
+    if texts.is_empty() {
         sink.report(&Problem::Empty { what: "`event`" }, node.span.clone());
     }
     let found: Vec<_> = texts

@@ -53,7 +53,16 @@ impl Reader<'_> {
     /// Text that the field can have.
     pub(super) fn text(self) -> Datum<Box<str>> {
         let field = self.field;
-        self.read("a text that it can have", |node| {
+        let is_text = match self.given {
+            Given::Value(node) => node.as_text().is_some(),
+            Given::Unknown(_) => true,
+        };
+        let wanted = if is_text {
+            "a value that it can have"
+        } else {
+            "a text"
+        };
+        self.read(wanted, |node| {
             let text = text_of(node)?;
             match check::admit(field, text, false) {
                 Admitted::Yes => Ok(text.into()),

@@ -63,7 +63,7 @@ impl<'s> Loader<'s, '_> {
             let (event, span) = event.map_err(|error| {
                 let at = self.offset(error.marker());
                 let detail = error.info().to_owned();
-                self.fatal(&Problem::YamlSyntax { detail }, at, at)
+                self.syntax_error(detail, at)
             })?;
             let (start, end) = (self.offset(&span.start), self.offset(&span.end));
             match event {
@@ -213,6 +213,18 @@ impl<'s> Loader<'s, '_> {
                 false
             }
         }
+    }
+
+    /// The parser tells where it stumbled; the cause is often a bracket before.
+    fn syntax_error(&self, detail: String, at: usize) -> Fatal {
+        let mut fatal = self.fatal(&Problem::YamlSyntax { detail }, at, at);
+        if let Some(open) = self.open.last() {
+            let bracket = self.text[open.start..].starts_with(['[', '{']);
+            if bracket {
+                *fatal = fatal.also(self.span(open.start, open.start + 1), "still open here");
+            }
+        }
+        fatal
     }
 
     fn fatal(&self, problem: &Problem, start: usize, end: usize) -> Fatal {

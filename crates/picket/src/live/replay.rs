@@ -129,6 +129,7 @@ impl Replay {
             epoch_offset_ns: 0,
             mount_namespace: None,
             users: Vec::new(),
+            init: Vec::new(),
         };
         let mut pipeline = self.pipeline(&host);
         let mut line = Vec::new();

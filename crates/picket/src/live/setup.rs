@@ -31,6 +31,7 @@ pub fn this_host() -> Result<Header> {
         epoch_offset_ns: live::epoch_offset_ns(),
         mount_namespace: own_mount_namespace(),
         users: Users::from_file("/etc/passwd").pairs(),
+        init: init_args(),
     })
 }
 
@@ -46,6 +47,13 @@ fn own_mount_namespace() -> Option<u32> {
         .iter()
         .find_map(|path| std::fs::metadata(path).ok())
         .and_then(|namespace| u32::try_from(namespace.ino()).ok())
+}
+
+/// The arguments of pid 1; none where they cannot be read.
+fn init_args() -> Vec<String> {
+    let bytes = std::fs::read("/proc/1/cmdline").unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    text.split_terminator('\0').map(str::to_owned).collect()
 }
 
 /// Puts trees around this host's records.
@@ -73,13 +81,15 @@ fn assembler(host: &Header, enrichment: Enrichment) -> Assembler {
         hostname: Datum::Known(host.hostname.as_str().into()),
         labels: Datum::Absent,
     };
-    Assembler::new(
+    let mut assembler = Assembler::new(
         Limits::default(),
         enrichment,
         Arc::new(model),
         host.run,
         host.epoch_offset_ns,
-    )
+    );
+    assembler.set_init(&host.init);
+    assembler
 }
 
 /// Where the rules of a run come from.

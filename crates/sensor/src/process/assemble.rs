@@ -48,6 +48,8 @@ pub struct Assembler {
     number: u64,
     /// Nanoseconds from boot time to the epoch.
     epoch_offset_ns: i64,
+    /// Pid 1, for hosts that hide it from the task iterator.
+    init: Arc<Image>,
 }
 
 impl Assembler {
@@ -67,12 +69,27 @@ impl Assembler {
             run,
             number: 0,
             epoch_offset_ns,
+            init: Arc::new(Image::default()),
         }
     }
 
     /// The process table.
     pub fn table(&self) -> &ProcessTable {
         &self.table
+    }
+
+    /// Tells the arguments of pid 1. Some hosts hide it from the task iterator,
+    /// and a chain that ended in an unknown process would leave every rule on
+    /// ancestors undecided.
+    pub fn set_init(&mut self, args: &[String]) {
+        let Some(path) = args.first() else { return };
+        self.init = Arc::new(Image {
+            name: Datum::Known(base_name(path)),
+            path: Datum::Known(path.as_str().into()),
+            cmd_line: Datum::Known(args.join(" ").into()),
+            args: Datum::Known(args.iter().map(|arg| arg.as_str().into()).collect()),
+            ..Image::default()
+        });
     }
 
     /// Follows a step of the wall clock.
@@ -266,16 +283,25 @@ impl Assembler {
             // Its fork or exec was seen meanwhile, which says more.
             return;
         }
-        let parent = match self.table.find(task.parent) {
-            Some(entry) => Parent::Known(entry.process.clone()),
-            None if task.parent.pid == 0 => Parent::None,
-            None => Parent::Unknown,
-        };
+        let parent = self.parent(task.parent);
         let container = self.enrichment.containers.of(exec.cgroup.value(), task);
         let mut image = self.image(task, exec, boot_ns);
         image.since_ns = self.time(task.key.start_ns);
         self.table
             .exec(task.key, Arc::new(image), container, parent);
+    }
+
+    /// The process of that key as somebody's parent.
+    fn parent(&mut self, key: ProcessKey) -> Parent {
+        match (self.table.find(key), key.pid) {
+            (Some(entry), _) => Parent::Known(entry.process.clone()),
+            (None, 0) => Parent::None,
+            (None, 1) => {
+                let init = self.init.clone();
+                Parent::Known(self.table.exec(key, init, None, Parent::None))
+            }
+            (None, _) => Parent::Unknown,
+        }
     }
 
     /// The acting process as the table knows it, or what its task says.
@@ -285,12 +311,7 @@ impl Assembler {
         }
         // Its own records were lost. Its parent may still be known.
         let stub = Entry::stub(task.key, &task.comm);
-        let parent = self
-            .table
-            .find(task.parent)
-            .map_or(Parent::Unknown, |entry| {
-                Parent::Known(entry.process.clone())
-            });
+        let parent = self.parent(task.parent);
         self.table
             .exec(task.key, stub.process.image.clone(), None, parent);
         self.table.find(task.key).cloned().unwrap_or(stub)
