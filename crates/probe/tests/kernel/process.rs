@@ -264,7 +264,7 @@ fn an_overlay_tells_its_layers_apart() {
     // A mount namespace of its own, which ends with the shell.
     let script = "mount -t tmpfs disk disk && mkdir disk/upper disk/work && \
         mount -t overlay -o lowerdir=lower,upperdir=disk/upper,workdir=disk/work overlay merged && \
-        cp lower/true merged/added && merged/true; merged/added true";
+        mkdir merged/new && cp lower/true merged/new/true && merged/true && merged/new/true";
     let mut child = Command::new("unshare")
         .args(["-m", "sh", "-c", script])
         .current_dir(&*base)
@@ -273,7 +273,7 @@ fn an_overlay_tells_its_layers_apart() {
     if !child.wait().expect("wait").success() {
         return skipped("no overlay here");
     }
-    for (name, upper) in [("true", false), ("added", true)] {
+    for (name, upper) in [("true", false), ("new/true", true)] {
         let path = base.join("merged").join(name);
         let exec = watch.wait(name, |record| match &record.body {
             Body::Exec(exec) if known(&exec.path) == path.to_str().expect("utf-8") => {
