@@ -46,6 +46,9 @@ pub struct Live<S> {
 
 impl<S: Sink> Live<S> {
     /// Fills the process table from what already runs. Call it once, before [`Live::run`].
+    ///
+    /// The iterator gives processes by pid, and pids wrap; by their start every
+    /// process comes after the one it descends from.
     pub fn prime(&mut self) -> Result<(), ProbeError> {
         let Live {
             probes,
@@ -53,7 +56,18 @@ impl<S: Sink> Live<S> {
             tap,
             ..
         } = self;
-        probes.running(&mut |bytes| take(bytes, pipeline, tap))
+        let mut running = Vec::new();
+        probes.running(&mut |bytes| {
+            let key = decode(bytes)
+                .map(|record| record.task.key)
+                .unwrap_or_default();
+            running.push((key.start_ns, key.pid, bytes.to_vec()));
+        })?;
+        running.sort_unstable_by_key(|(start_ns, pid, _)| (*start_ns, *pid));
+        for (_, _, bytes) in &running {
+            take(bytes, pipeline, tap);
+        }
+        Ok(())
     }
 
     /// Runs until told to stop; gives the final counters.

@@ -275,15 +275,16 @@ impl Assembler {
         }
     }
 
-    /// A process that ran before the sensor did. The iterator gives parents
-    /// before children as a rule, but pids wrap: a parent that comes later is
-    /// linked by its own record.
-    fn running(&mut self, task: &Task, exec: record::Exec, boot_ns: u64) {
+    /// A process that ran before the sensor did; parents come before children.
+    fn running(&mut self, task: &Task, mut exec: record::Exec, boot_ns: u64) {
         if self.table.find(task.key).is_some() {
             // Its fork or exec was seen meanwhile, which says more.
             return;
         }
         let parent = self.parent(task.parent);
+        if let Some(interpreter) = interpreter_of_running(&exec) {
+            exec.interpreter = interpreter;
+        }
         let container = self.enrichment.containers.of(exec.cgroup.value(), task);
         let mut image = self.image(task, exec, boot_ns);
         image.since_ns = self.time(task.key.start_ns);
@@ -398,6 +399,21 @@ fn base_name(path: &str) -> Box<str> {
         return path.into();
     }
     path.rsplit('/').next().unwrap_or(path).into()
+}
+
+/// Whether a process that already ran is a script's, and whose: the kernel has
+/// forgotten the interpreter, but puts it and the script's name in front of the
+/// arguments (fs/binfmt_script.c), while a binary's own name is not repeated.
+fn interpreter_of_running(exec: &record::Exec) -> Option<Datum<Box<str>>> {
+    let args = exec.args.value()?;
+    let filename = exec.filename.known()?;
+    // `#!interpreter one-argument` puts one argument between.
+    let is_script = args.iter().skip(1).take(2).any(|arg| arg == filename);
+    Some(if is_script {
+        Datum::Known(args.first()?.clone())
+    } else {
+        Datum::Absent
+    })
 }
 
 /// The path a relative file name stands for, its `.` and `..` left as given.

@@ -209,6 +209,35 @@ fn a_script_has_a_name_of_its_own_and_an_interpreter() {
 }
 
 #[test]
+fn what_already_ran_is_a_script_only_if_its_arguments_say_so() {
+    let mut bench = Bench::new();
+    for (pid, filename, args, script) in [
+        (10, "/bin/sh", &["sh", "-c", "x"][..], false),
+        (
+            11,
+            "/usr/bin/tool",
+            &["/bin/sh", "/usr/bin/tool", "x"][..],
+            true,
+        ),
+        (
+            12,
+            "./run.py",
+            &["/usr/bin/env", "python3", "./run.py"][..],
+            true,
+        ),
+    ] {
+        let mut running = exec("/usr/bin/dash", filename, args);
+        running.interpreter = Datum::Unknown;
+        bench.take(task(pid, 1), Body::Running(Box::new(running)));
+        bench.fork(pid, pid + 100);
+        let event = bench.exec(task(pid + 100, pid), exec("/bin/true", "true", &["true"]));
+        let said = text(&event, "process.parent_process.script");
+        assert_eq!(said.contains("Known"), script, "{filename}: {said}");
+        assert!(!said.contains("Unknown"), "{filename}: {said}");
+    }
+}
+
+#[test]
 fn lost_records_leave_unknowns_and_not_wrong_answers() {
     let mut bench = Bench::new();
     // Pid 20 was never introduced; its parent is known.
