@@ -2,6 +2,7 @@
 
 use crate::condition::{Case, Op, quote};
 use crate::ir::{Expr, IpNetwork, Predicate, Test, TextTest};
+use picket_model::field::FieldType;
 use std::fmt::{self, Display, Formatter};
 
 impl Display for Expr {
@@ -52,6 +53,10 @@ impl Display for Predicate {
         let Predicate { field, test, .. } = self;
         match test {
             Test::Bool(true) => write!(f, "{field}"),
+            // Never true; constants of ports are ports.
+            Test::Number(ranges) if ranges.is_empty() && field.ty() == FieldType::Port => {
+                write!(f, "{field} < 0")
+            }
             test => write!(f, "{field} {test}"),
         }
     }

@@ -301,7 +301,7 @@ fn resolve_macro(cx: &mut Context<'_>, name: &str, place: &SourceSpan) -> Option
 }
 
 fn lower_macro(cx: &mut Context<'_>, node: &Node<'_>, syntax: &ast::Expr) -> Option<Rc<Lowered>> {
-    let element = speaks_of_elements(cx, syntax);
+    let element = speaks_of_elements(cx, node, syntax);
     let scope = Scope {
         node,
         classes: None,
@@ -330,12 +330,12 @@ fn lower_macro(cx: &mut Context<'_>, node: &Node<'_>, syntax: &ast::Expr) -> Opt
 }
 
 /// Whether a macro's names are those of a list's processes: `name`, not `process.name`.
-fn speaks_of_elements(cx: &mut Context<'_>, syntax: &ast::Expr) -> bool {
+fn speaks_of_elements(cx: &mut Context<'_>, node: &Node<'_>, syntax: &ast::Expr) -> bool {
     match syntax {
         ast::Expr::And(parts) | ast::Expr::Or(parts) => {
-            parts.iter().any(|part| speaks_of_elements(cx, part))
+            parts.iter().any(|part| speaks_of_elements(cx, node, part))
         }
-        ast::Expr::Not(inner) => speaks_of_elements(cx, inner),
+        ast::Expr::Not(inner) => speaks_of_elements(cx, node, inner),
         ast::Expr::Predicate(predicate) => ProcessAttr::from_name(&predicate.field.text).is_some(),
         ast::Expr::Bare(name) => {
             let Some(definition) = cx.names.find_macro(&name.text) else {
@@ -345,7 +345,7 @@ fn speaks_of_elements(cx: &mut Context<'_>, syntax: &ast::Expr) -> bool {
             if matches!(*definition.state.borrow(), State::InProgress) {
                 return false;
             }
-            let place = definition.node.span.clone();
+            let place = node.locate(name.span.clone());
             resolve_macro(cx, &name.text, &place).is_some_and(|lowered| lowered.element)
         }
         ast::Expr::Any { .. } | ast::Expr::Flawed => false,

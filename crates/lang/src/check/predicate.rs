@@ -235,6 +235,9 @@ fn numbers(
     let value = ranges.first().map(|range| *range.start())?;
     Some(match target.op {
         Op::NotEqual => Test::NumberNot(value),
+        // No port is less than the least or greater than the greatest.
+        Op::Less if port && value == 0 => Test::Number(Vec::new()),
+        Op::Greater if port && value == 65535 => Test::Number(Vec::new()),
         Op::Less => Test::Number(
             value
                 .checked_sub(1)
