@@ -4,6 +4,7 @@
 mod address;
 mod constant;
 mod contradiction;
+mod cost;
 mod field;
 mod glob;
 mod lower;
@@ -14,6 +15,7 @@ mod text;
 
 pub(crate) use address::address;
 pub(crate) use constant::{Operand, list_operands};
+pub(crate) use cost::warn_if_costly;
 pub(crate) use field::{missing_class, resolve_any};
 pub(crate) use lower::{Scope, check_macro, condition};
 pub(crate) use names::{Names, parse_node};

@@ -25,7 +25,7 @@ pub(super) struct Flaw {
 
 /// The shortest stretch of literal text that spares the engine from trying a
 /// regex on most events.
-const USEFUL_LITERAL: usize = 3;
+pub(super) const USEFUL_LITERAL: usize = 3;
 
 /// Checks and rewrites a pattern.
 pub(super) fn check(pattern: &str, limits: &Limits) -> Result<Checked, Flaw> {

@@ -68,14 +68,7 @@ fn pattern(
     match how {
         TextMatch::Regex => {
             return match regex::check(text, cx.limits) {
-                Ok(checked) => {
-                    if !checked.has_literal {
-                        let diagnostic = Diagnostic::new(&Problem::RegexWithoutLiteral, operand.place.span())
-                            .help("a few letters that every match must hold make it many times cheaper; `startswith`, `contains` and `glob` are cheaper still");
-                        cx.sink.push(via(diagnostic, operand));
-                    }
-                    Some(checked.pattern)
-                }
+                Ok(checked) => Some(checked.pattern),
                 Err(flaw) => {
                     let place = operand.place.within(flaw.span);
                     cx.sink

@@ -199,7 +199,7 @@ problems! {
     /// A glob cannot be read.
     "PK0513" Error BadGlob { detail: &'static str } => "glob: {detail}";
     /// No stretch of text must be there for the regex to match: it is tried on every event.
-    "PK0514" Warning RegexWithoutLiteral => "this regex has no literal text that must be there, so it is tried on every event";
+    "PK0514" Warning RegexWithoutLiteral => "nothing in this condition is certain and rare, so its regex is tried on every event";
     /// The empty text is contained in every text.
     "PK0515" Warning EmptyPattern { op: &'static str } => "`{op}` with an empty text holds for every text";
     /// Two predicates of an `and` exclude each other.

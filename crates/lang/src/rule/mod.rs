@@ -106,7 +106,9 @@ fn condition(
         names: cx.names,
         sink: cx.sink,
     };
-    check::condition(&mut cx, &syntax, Scope::of_rule(node, classes))
+    let expr = check::condition(&mut cx, &syntax, Scope::of_rule(node, classes))?;
+    check::warn_if_costly(&mut cx, &expr, node);
+    Some(expr)
 }
 
 fn classes(node: &Node<'_>, sink: &mut Sink) -> Vec<EventClass> {

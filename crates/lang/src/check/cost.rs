@@ -1,0 +1,68 @@
+//! Tells of conditions that the engine must try on every event.
+//!
+//! The engine files each rule under something that every match must have and
+//! few events do: a text, an address, a port. A regex behind such a handle
+//! costs next to nothing, whatever it looks like.
+
+use super::Context;
+use super::regex;
+use crate::diagnostics::{Diagnostic, Problem};
+use crate::ir::{Expr, Predicate, Test, TextMatch};
+use crate::limits::Limits;
+use crate::yaml::Node;
+use picket_model::field::FieldType;
+
+/// Warns of a condition without a handle that holds a regex without a literal.
+pub(crate) fn warn_if_costly(cx: &mut Context<'_>, condition: &Expr, node: &Node<'_>) {
+    let mut costly = false;
+    condition.predicates(&mut |predicate| {
+        costly |= is_regex(predicate) && !is_handle(predicate, cx.limits);
+    });
+    if costly && !has_handle(condition, cx.limits) {
+        let diagnostic = Diagnostic::new(&Problem::RegexWithoutLiteral, node.span.clone()).help(
+            "a few letters that every match must hold make the rule many times cheaper, in the \
+             regex or in a predicate joined to it by `and`",
+        );
+        cx.sink.push(diagnostic);
+    }
+}
+
+fn has_handle(condition: &Expr, limits: &Limits) -> bool {
+    match condition {
+        Expr::And(parts) => parts.iter().any(|part| has_handle(part, limits)),
+        Expr::Or(parts) => parts.iter().all(|part| has_handle(part, limits)),
+        Expr::Not(_) => false,
+        Expr::Predicate(predicate) => is_handle(predicate, limits),
+        Expr::Any(_, body) => has_handle(body, limits),
+    }
+}
+
+fn is_regex(predicate: &Predicate) -> bool {
+    matches!(&predicate.test, Test::Text(text) if text.how == TextMatch::Regex)
+}
+
+fn is_handle(predicate: &Predicate, limits: &Limits) -> bool {
+    match &predicate.test {
+        Test::Text(text) => {
+            let certain = |pattern: &String| match text.how {
+                TextMatch::Regex => {
+                    regex::check(pattern, limits).is_ok_and(|checked| checked.has_literal)
+                }
+                TextMatch::Equals => true,
+                _ => pattern.len() >= regex::USEFUL_LITERAL,
+            };
+            if text.all {
+                text.patterns.iter().any(certain)
+            } else {
+                text.patterns.iter().all(certain)
+            }
+        }
+        Test::Ip(_) => true,
+        Test::Number(_) => predicate.field.ty() == FieldType::Port,
+        Test::Exists
+        | Test::TextNot { .. }
+        | Test::NumberNot(_)
+        | Test::IpNot(_)
+        | Test::Bool(_) => false,
+    }
+}
