@@ -193,13 +193,7 @@ fn fill_lane(
 }
 
 /// Finds the units that the image leaves possible in this role.
-fn build_lane(
-    tables: &Tables,
-    role: Role,
-    process: &Process,
-    view: &View<'_>,
-    state: &mut State,
-) {
+fn build_lane(tables: &Tables, role: Role, process: &Process, view: &View<'_>, state: &mut State) {
     let stamp = state.next_stamp();
     state.lane.clear();
     let lane = &tables.lanes[role as usize];
