@@ -8,6 +8,7 @@
 //   CAUSE_GATE=1     wait for a byte on stdin before acting
 //   CAUSE_LINGER=1   after acting, stay until stdin ends
 //   CAUSE_THREAD=1   act in a second thread
+//   CAUSE_UID=UID    become this user first
 //   CAUSE_SQPOLL=1   io_uring acts: the kernel's own thread submits
 #pragma once
 

@@ -148,6 +148,10 @@ int main(int argc, char **argv)
 	bool gate = asked("CAUSE_GATE"), linger = asked("CAUSE_LINGER");
 	char byte;
 
+	const char *user = getenv("CAUSE_UID");
+
+	if (user && setresuid(atoi(user), atoi(user), atoi(user)))
+		fail("setresuid");
 	if (gate && read(STDIN_FILENO, &byte, 1) != 1)
 		fail("nothing came through the gate");
 	if (asked("CAUSE_THREAD")) {

@@ -111,7 +111,7 @@ impl Lines {
         for line in &self.seen[from..] {
             let cut = line
                 .char_indices()
-                .nth(2_000)
+                .nth(300)
                 .map_or(line.len(), |(at, _)| at);
             text.push_str(&line[..cut]);
             text.push('\n');
