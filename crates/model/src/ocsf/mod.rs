@@ -42,6 +42,7 @@ mod read;
 mod read_process;
 mod source;
 mod tree;
+mod values;
 mod write;
 
 #[cfg(test)]

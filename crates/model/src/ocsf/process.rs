@@ -83,7 +83,7 @@ pub(super) fn process_tree<'a>(
 fn sha256_tree(digest: &str) -> Tree<'_> {
     let mut hash = Tree::new();
     hash.push("algorithm", "SHA-256");
-    hash.push("algorithm_id", super::source::SHA256_ID);
+    hash.push("algorithm_id", super::values::SHA256_ID);
     hash.push("value", digest);
     hash
 }

@@ -1,9 +1,7 @@
 //! Events in.
 
-use super::source::{
-    EventError, Names, Place, Source, address, boolean, mark, number, shortened, text, text_ref,
-    texts, user_id,
-};
+use super::source::{EventError, Names, Place, Source, mark};
+use super::values::{address, boolean, number, shortened, text, text_ref, texts, user_id};
 use super::write::SRC_HOSTNAME;
 use super::{MAX_EVENT_BYTES, NS_PER_MS, read_process};
 use crate::class::EventClass;

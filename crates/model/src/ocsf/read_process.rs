@@ -2,10 +2,8 @@
 
 use super::MAX_ANCESTORS;
 use super::read::Reader;
-use super::source::{
-    EventError, Names, Place, SHA256_ID, Source, boolean, elements, mark, number, shortened, text,
-    text_ref, texts,
-};
+use super::source::{EventError, Names, Place, Source, mark};
+use super::values::{SHA256_ID, boolean, elements, number, shortened, text, text_ref, texts};
 use crate::capability;
 use crate::class::EventClass;
 use crate::datum::Datum;
