@@ -80,7 +80,8 @@ pub enum Body {
     Listen {
         /// Transport.
         protocol: Protocol,
-        /// Where it listens, with the port the kernel gave it.
+        /// Where it listens. Port 0: TCP, not bound before; the kernel chooses
+        /// the port after this record.
         local: SocketAddr,
     },
     /// It sent a DNS question.

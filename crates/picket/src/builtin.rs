@@ -5,11 +5,14 @@ use picket_lang::Source;
 /// Names below `rules/`, and contents, sorted by name.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/builtin_rules.rs"));
 
-/// The files of the pack; diagnostics and findings name them `builtin:NAME`.
+/// What the names of the pack's files begin with in diagnostics and findings.
+pub const PREFIX: &str = "builtin:";
+
+/// The files of the pack.
 pub fn sources() -> Vec<Source> {
     FILES
         .iter()
-        .map(|(name, bytes)| Source::new(format!("builtin:{name}"), *bytes))
+        .map(|(name, bytes)| Source::new(format!("{PREFIX}{name}"), *bytes))
         .collect()
 }
 

@@ -69,7 +69,7 @@ impl Probes {
         probes.know_self()?;
         probes.set(wire::SET_WAKE_INTERVAL_NS, nanoseconds(WAKE_INTERVAL))?;
         probes.set(wire::SET_UDP_REPEAT_NS, nanoseconds(config.udp_repeat))?;
-        probes.set(wire::SET_CONNECT_STATUS, u64::from(config.connect_status))?;
+        probes.set_connect_status(config.connect_status)?;
         probes.set_urgent(config.urgent)?;
         probes.set_scope(config.scope.as_deref())?;
         probes.set_classes(config.classes)?;
@@ -191,6 +191,13 @@ impl Probes {
                 .any(|hook| hook.program == *name && hook.is_wanted(classes, extras))
         });
         Ok(self.unavailable.clone())
+    }
+
+    /// Whether connects that fail at once have an outcome; it costs every system
+    /// call of the host. Takes effect with the next [`set_classes`](Probes::set_classes).
+    pub fn set_connect_status(&mut self, wanted: bool) -> Result<(), ProbeError> {
+        self.extras.connect_status = wanted;
+        self.set(wire::SET_CONNECT_STATUS, u64::from(wanted))
     }
 
     /// Makes the members of this cgroup2 directory, and of those below it,

@@ -4,7 +4,9 @@ use crate::loader::RuleSet;
 use crate::pipeline::{Emitted, Pipeline, Sink};
 use crate::stats::Stats;
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
-use picket_model::{ClassSet, EventClass};
+use picket_lang::ir::Rule;
+use picket_model::field::EventAttr;
+use picket_model::{ClassSet, EventClass, Field};
 use picket_probe::{ProbeError, Probes, Unavailable, decode};
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
@@ -122,6 +124,8 @@ impl<S: Sink> Live<S> {
     fn replace(&mut self, rules: RuleSet) -> Result<Vec<Unavailable>, ProbeError> {
         let before = self.needed(self.pipeline.rules());
         let after = self.needed(&rules);
+        self.probes
+            .set_connect_status(needs_connect_status(&rules))?;
         let unavailable = self.probes.set_classes(before.union(after))?;
         let urgent = urgent(&rules);
         self.probes.set_urgent(urgent)?;
@@ -170,6 +174,22 @@ pub fn needed(rules: &RuleSet) -> ClassSet {
         .filter(|class| !class.is_file())
         .collect();
     always.union(rules.program.classes().intersection(file))
+}
+
+/// Whether a rule on connections asks for their outcome: those that fail at
+/// once (no route, say) can only be seen at the end of the system call.
+pub fn needs_connect_status(rules: &RuleSet) -> bool {
+    let mut found = false;
+    let connects = |rule: &&Rule| rule.classes.contains(&EventClass::NetworkConnect);
+    for rule in rules.program.rules().iter().filter(connects) {
+        let exceptions = rule.exceptions.iter().map(|exception| &exception.condition);
+        for condition in exceptions.chain([&rule.condition]) {
+            condition.predicates(&mut |predicate| {
+                found |= predicate.field == Field::Event(EventAttr::Status);
+            });
+        }
+    }
+    found
 }
 
 /// The classes whose records must wake the sensor at once: those of rules that

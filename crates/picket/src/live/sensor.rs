@@ -136,6 +136,7 @@ impl Session {
             classes: needed,
             scope: self.enforce_in.clone(),
             urgent: live::urgent(&set),
+            connect_status: live::needs_connect_status(&set),
             ..ProbeConfig::default()
         })?;
         for missing in probes.unavailable() {

@@ -137,7 +137,16 @@ impl RulePaths {
         }
         match loader::arm(sources, &self.projects) {
             Ok((set, diagnostics, sources)) => {
-                crate::console::diagnostics(&diagnostics, &sources);
+                // What is costly in the built-in rules is their authors' business.
+                let own: Vec<_> = diagnostics
+                    .into_iter()
+                    .filter(|diagnostic| {
+                        let source = sources.get(diagnostic.primary.span.source);
+                        !source
+                            .is_some_and(|source| source.name.starts_with(crate::builtin::PREFIX))
+                    })
+                    .collect();
+                crate::console::diagnostics(&own, &sources);
                 if set.program.uses_attribute(ProcessAttr::Sha256) {
                     crate::console::warning(
                         "a rule asks for process.hash.sha256, which this version does not compute: \

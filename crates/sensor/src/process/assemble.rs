@@ -128,9 +128,15 @@ impl Assembler {
             Body::Exec(exec) => self.exec(&task, *exec, boot_ns),
             Body::Connect(connect) => self.connect(&task, &connect, boot_ns),
             Body::Listen { protocol, local } => {
+                let mut src = endpoint(local);
+                if local.port() == 0 {
+                    // listen(2) without bind(2): the kernel enters LISTEN before
+                    // it chooses the port (inet_csk_listen_start).
+                    src.port = Datum::Unknown;
+                }
                 let network = Network {
                     protocol: Datum::Known(protocol),
-                    src: endpoint(local),
+                    src,
                     dst: Endpoint::default(),
                     status: Datum::Known(Status(0)),
                 };
