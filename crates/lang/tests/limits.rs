@@ -19,11 +19,17 @@ fn quick(text: String) -> Checked {
 }
 
 fn codes(checked: &Checked) -> Vec<&'static str> {
-    checked.diagnostics.iter().map(|diagnostic| diagnostic.code).collect()
+    checked
+        .diagnostics
+        .iter()
+        .map(|diagnostic| diagnostic.code)
+        .collect()
 }
 
 fn rule(condition: &str) -> String {
-    format!("rules:\n  - {{id: r, title: T, event: process.exec, severity: low, condition: '{condition}'}}\n")
+    format!(
+        "rules:\n  - {{id: r, title: T, event: process.exec, severity: low, condition: '{condition}'}}\n"
+    )
 }
 
 #[test]
@@ -31,15 +37,24 @@ fn a_condition_of_ten_megabytes() {
     let long = format!("process.name == \"{}\"", "x".repeat(10 << 20));
     assert_eq!(codes(&quick(rule(&long))), ["PK0410"]);
     let words = "process.memfd and ".repeat(10 << 16);
-    let folded = format!("rules:\n  - id: r\n    title: T\n    event: process.exec\n    severity: low\n    condition: >\n      {words}\n");
+    let folded = format!(
+        "rules:\n  - id: r\n    title: T\n    event: process.exec\n    severity: low\n    condition: >\n      {words}\n"
+    );
     assert_eq!(codes(&quick(folded)), ["PK0410"]);
 }
 
 #[test]
 fn a_hundred_thousand_parentheses() {
     let deep = |open: &str, close: &str| {
-        let limits = Limits { condition_bytes: 10 << 20, ..Limits::default() };
-        let condition = format!("{}process.memfd{}", open.repeat(100_000), close.repeat(100_000));
+        let limits = Limits {
+            condition_bytes: 10 << 20,
+            ..Limits::default()
+        };
+        let condition = format!(
+            "{}process.memfd{}",
+            open.repeat(100_000),
+            close.repeat(100_000)
+        );
         let sources = [Source::new("deep.yaml", rule(&condition))];
         codes(&check(&sources, &limits))
     };
@@ -51,17 +66,22 @@ fn a_hundred_thousand_parentheses() {
 
 #[test]
 fn a_hundred_thousand_brackets() {
-    // The YAML scanner has a limit of its own on brackets that it reads ahead.
-    let codes_of = |text: &str| codes(&quick(text.repeat(1 << 20))).concat();
-    assert_eq!(codes_of("["), "PK0103");
-    assert_eq!(codes_of("{a: "), "PK0103");
-    assert_eq!(codes_of("[\n"), "PK0104");
-    assert_eq!(codes_of("- "), "PK0104");
+    for piece in ["[", "{a: ", "[\n", "- ", "? "] {
+        assert_eq!(
+            codes(&quick(piece.repeat(1 << 20))),
+            ["PK0104"],
+            "{piece:?}"
+        );
+    }
 }
 
 #[test]
 fn a_regex_of_any_depth() {
-    let nested = format!("process.name matches \"{}a{}\"", "(".repeat(1000), ")".repeat(1000));
+    let nested = format!(
+        "process.name matches \"{}a{}\"",
+        "(".repeat(1000),
+        ")".repeat(1000)
+    );
     assert_eq!(codes(&quick(rule(&nested))), ["PK0512"]);
     let counted = "process.name matches \"((((a{100}){100}){100}){100}){100}\"";
     assert_eq!(codes(&quick(rule(counted))), ["PK0512"]);
@@ -74,13 +94,18 @@ fn more_mistakes_than_anyone_reads() {
         text += &format!("  - {{id: r{number}, titel: x}}\n");
     }
     let checked = quick(text);
-    assert_eq!(checked.diagnostics.len(), Limits::default().diagnostics_per_file + 1);
+    assert_eq!(
+        checked.diagnostics.len(),
+        Limits::default().diagnostics_per_file + 1
+    );
     assert_eq!(checked.diagnostics.last().unwrap().code, "PK0113");
 }
 
 #[test]
 fn forty_errors_in_one_rule() {
-    let parts: Vec<_> = (0..40).map(|number| format!("no.field{number} == {number}")).collect();
+    let parts: Vec<_> = (0..40)
+        .map(|number| format!("no.field{number} == {number}"))
+        .collect();
     assert_eq!(codes(&quick(rule(&parts.join(" or ")))), ["PK0301"; 40]);
 }
 
@@ -88,7 +113,10 @@ fn forty_errors_in_one_rule() {
 fn macros_that_multiply() {
     let mut text = String::from("macros:\n  m0: process.memfd\n");
     for number in 1..60 {
-        text += &format!("  m{number}: {}\n", vec![format!("m{}", number - 1); 10].join(" or "));
+        text += &format!(
+            "  m{number}: {}\n",
+            vec![format!("m{}", number - 1); 10].join(" or ")
+        );
     }
     assert!(codes(&quick(text)).contains(&"PK0411"));
 }
@@ -96,7 +124,9 @@ fn macros_that_multiply() {
 #[test]
 fn macros_in_a_long_chain() {
     for reversed in [false, true] {
-        let mut lines: Vec<_> = (1..20_000).map(|number| format!("  m{number}: not m{}\n", number - 1)).collect();
+        let mut lines: Vec<_> = (1..20_000)
+            .map(|number| format!("  m{number}: not m{}\n", number - 1))
+            .collect();
         lines.push("  m0: process.memfd\n".to_owned());
         if reversed {
             lines.reverse();
@@ -107,14 +137,23 @@ fn macros_in_a_long_chain() {
 
 #[test]
 fn one_line_of_ten_megabytes() {
-    let checked = quick(format!("rules: [{{id: \"{}\", x: 1}}]\n", "y".repeat(10 << 20)));
+    let checked = quick(format!(
+        "rules: [{{id: \"{}\", x: 1}}]\n",
+        "y".repeat(10 << 20)
+    ));
     assert!(codes(&checked).contains(&"PK0201"));
 }
 
 #[test]
 fn a_list_of_a_hundred_thousand_items() {
-    let items: Vec<_> = (0..100_000).map(|number| format!("\"host-{number}.example\"")).collect();
-    let text = format!("lists:\n  hosts: [{}]\n{}", items.join(", "), rule("process.name in $hosts"));
+    let items: Vec<_> = (0..100_000)
+        .map(|number| format!("\"host-{number}.example\""))
+        .collect();
+    let text = format!(
+        "lists:\n  hosts: [{}]\n{}",
+        items.join(", "),
+        rule("process.name in $hosts")
+    );
     let checked = quick(text);
     assert_eq!(codes(&checked), [""; 0]);
     assert_eq!(checked.rules.len(), 1);

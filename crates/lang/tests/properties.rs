@@ -27,7 +27,10 @@ fn without_spans(expr: Expr) -> Expr {
         Expr::Or(parts) => Expr::Or(parts.into_iter().map(without_spans).collect()),
         Expr::Not(inner) => Expr::Not(Box::new(without_spans(*inner))),
         Expr::Any(list, body) => Expr::Any(list, Box::new(without_spans(*body))),
-        Expr::Predicate(predicate) => Expr::Predicate(Predicate { span: Span::default(), ..predicate }),
+        Expr::Predicate(predicate) => Expr::Predicate(Predicate {
+            span: Span::default(),
+            ..predicate
+        }),
     }
 }
 
@@ -47,9 +50,14 @@ fn pattern(how: TextMatch) -> BoxedStrategy<String> {
             .prop_map(str::to_owned)
             .boxed(),
         // As the check leaves them: no `\d` and the like.
-        TextMatch::Regex => prop_oneof![Just("curl +http"), Just("(?i)wget|curl"), Just(r"(?-u:\b)nc [0-9]{1,5}"), Just("\"\\\\x41bcd")]
-            .prop_map(str::to_owned)
-            .boxed(),
+        TextMatch::Regex => prop_oneof![
+            Just("curl +http"),
+            Just("(?i)wget|curl"),
+            Just(r"(?-u:\b)nc [0-9]{1,5}"),
+            Just("\"\\\\x41bcd")
+        ]
+        .prop_map(str::to_owned)
+        .boxed(),
         _ => text().boxed(),
     }
 }
@@ -69,12 +77,23 @@ fn text_test() -> impl Strategy<Value = Test> {
             let ignore_case = ignore_case && how != TextMatch::Regex;
             let mut patterns: Vec<String> = patterns
                 .into_iter()
-                .map(|pattern| if ignore_case { fold_str(&pattern) } else { pattern })
+                .map(|pattern| {
+                    if ignore_case {
+                        fold_str(&pattern)
+                    } else {
+                        pattern
+                    }
+                })
                 .collect();
             let mut seen = std::collections::HashSet::new();
             patterns.retain(|pattern| seen.insert(pattern.clone()));
             let all = all && patterns.len() > 1;
-            Test::Text(TextTest { how, ignore_case, patterns, all })
+            Test::Text(TextTest {
+                how,
+                ignore_case,
+                patterns,
+                all,
+            })
         })
     })
 }
@@ -83,10 +102,18 @@ fn words_test(words: &'static [&'static str]) -> BoxedStrategy<Test> {
     (prop::sample::select(words), any::<bool>())
         .prop_map(|(word, not)| {
             if not {
-                return Test::TextNot { value: word.to_owned(), ignore_case: false };
+                return Test::TextNot {
+                    value: word.to_owned(),
+                    ignore_case: false,
+                };
             }
             let patterns = vec![word.to_owned()];
-            Test::Text(TextTest { how: TextMatch::Equals, ignore_case: false, patterns, all: false })
+            Test::Text(TextTest {
+                how: TextMatch::Equals,
+                ignore_case: false,
+                patterns,
+                all: false,
+            })
         })
         .boxed()
 }
@@ -106,11 +133,19 @@ fn merged(mut points: Vec<i64>) -> Vec<RangeInclusive<i64>> {
 }
 
 fn number_test(port: bool) -> BoxedStrategy<Test> {
-    let number = if port { (0..=65535i64).boxed() } else { prop_oneof![any::<i64>(), -5..5i64].boxed() };
+    let number = if port {
+        (0..=65535i64).boxed()
+    } else {
+        prop_oneof![any::<i64>(), -5..5i64].boxed()
+    };
     prop_oneof![
         prop::collection::vec(number.clone(), 1..6).prop_map(|points| Test::Number(merged(points))),
-        number.clone().prop_map(|value| Test::Number(vec![i64::MIN..=value])),
-        number.clone().prop_map(|value| Test::Number(vec![value..=i64::MAX])),
+        number
+            .clone()
+            .prop_map(|value| Test::Number(vec![i64::MIN..=value])),
+        number
+            .clone()
+            .prop_map(|value| Test::Number(vec![value..=i64::MAX])),
         number.prop_map(Test::NumberNot),
         Just(Test::Number(Vec::new())),
     ]
@@ -120,12 +155,18 @@ fn number_test(port: bool) -> BoxedStrategy<Test> {
 fn network() -> impl Strategy<Value = IpNetwork> {
     let v4 = (any::<u32>(), 0..=32u8).prop_map(|(bits, prefix)| {
         let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
-        IpNetwork { base: IpAddr::V4((bits & mask).into()), prefix }
+        IpNetwork {
+            base: IpAddr::V4((bits & mask).into()),
+            prefix,
+        }
     });
     let v6 = (any::<u128>(), 0..=128u8).prop_map(|(bits, prefix)| {
         let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
         // Never an IPv4-mapped one: the check makes those IPv4.
-        IpNetwork { base: IpAddr::V6(((bits | 1 << 127) & mask).into()), prefix }
+        IpNetwork {
+            base: IpAddr::V6(((bits | 1 << 127) & mask).into()),
+            prefix,
+        }
     });
     prop_oneof![v4, v6]
 }
@@ -145,12 +186,17 @@ const DIGESTS: &[&str] = &["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495
 
 fn predicate(field: Field) -> BoxedStrategy<Expr> {
     let test = match field.ty() {
-        FieldType::Str if field == Field::Event(EventAttr::Status) => words_test(&["ok", "ECONNREFUSED"]),
+        FieldType::Str if field == Field::Event(EventAttr::Status) => {
+            words_test(&["ok", "ECONNREFUSED"])
+        }
         FieldType::Enum(words) => words_test(words),
         FieldType::Digest => words_test(DIGESTS),
         FieldType::Str | FieldType::Path | FieldType::StrList => prop_oneof![
             text_test(),
-            text().prop_map(|value| Test::TextNot { value, ignore_case: false }),
+            text().prop_map(|value| Test::TextNot {
+                value,
+                ignore_case: false
+            }),
         ]
         .boxed(),
         FieldType::Int => number_test(false),
@@ -159,7 +205,13 @@ fn predicate(field: Field) -> BoxedStrategy<Expr> {
         FieldType::Ip => ip_test().boxed(),
     };
     prop_oneof![9 => test, 1 => Just(Test::Exists)]
-        .prop_map(move |test| Expr::Predicate(Predicate { field, test, span: Span::default() }))
+        .prop_map(move |test| {
+            Expr::Predicate(Predicate {
+                field,
+                test,
+                span: Span::default(),
+            })
+        })
         .boxed()
 }
 
@@ -191,12 +243,18 @@ fn tree(leaf: BoxedStrategy<Expr>) -> BoxedStrategy<Expr> {
 
 fn condition() -> impl Strategy<Value = (EventClass, Expr)> {
     prop::sample::select(EventClass::ALL.to_vec()).prop_flat_map(|class| {
-        let fields: Vec<_> = Field::all().filter(|field| field.classes().contains(&class)).collect();
+        let fields: Vec<_> = Field::all()
+            .filter(|field| field.classes().contains(&class))
+            .collect();
         let element = prop::sample::select(ProcessAttr::ALL.to_vec())
             .prop_flat_map(|attr| predicate(Field::Process(Subject::Element, attr)));
-        let any = (prop::sample::select(ProcessList::ALL.to_vec()), tree(element.boxed()))
+        let any = (
+            prop::sample::select(ProcessList::ALL.to_vec()),
+            tree(element.boxed()),
+        )
             .prop_map(|(list, body)| Expr::Any(list, Box::new(body)));
-        let leaf = prop_oneof![4 => prop::sample::select(fields).prop_flat_map(predicate), 1 => any];
+        let leaf =
+            prop_oneof![4 => prop::sample::select(fields).prop_flat_map(predicate), 1 => any];
         tree(leaf.boxed()).prop_map(move |expr| (class, expr))
     })
 }
@@ -204,11 +262,66 @@ fn condition() -> impl Strategy<Value = (EventClass, Expr)> {
 /// Pieces of rule files, to be put together at random.
 fn soup() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
-        "rules:\n", "  - ", "id: a\n", "    condition: ", "'", "\"", "|\n", ">-\n", "      ", "\n", ": ", "- ", "[", "]",
-        "{", "}", ",", "#", "&a ", "*a", "!!str ", "---\n", "...\n", "? ", "%TAG ! x\n", "event: process.exec\n",
-        "title: t\n", "severity: high\n", "process.name", " == ", "\\u00e9", "\\", "any process.ancestors (", ")", "(",
-        " and ", " or ", "not ", " in ", "$l", "1..2", "10.0.0.0/8", "\"x\"", "r\"", "é", "\u{feff}", "\t", "\r\n", "lists:\n",
-        "macros:\n", "  m: m\n", "tests:\n", "<<", "\u{85}", "\u{2028}", "0x", "-", " matches ", "policies:\n", "exists",
+        "rules:\n",
+        "  - ",
+        "id: a\n",
+        "    condition: ",
+        "'",
+        "\"",
+        "|\n",
+        ">-\n",
+        "      ",
+        "\n",
+        ": ",
+        "- ",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "#",
+        "&a ",
+        "*a",
+        "!!str ",
+        "---\n",
+        "...\n",
+        "? ",
+        "%TAG ! x\n",
+        "event: process.exec\n",
+        "title: t\n",
+        "severity: high\n",
+        "process.name",
+        " == ",
+        "\\u00e9",
+        "\\",
+        "any process.ancestors (",
+        ")",
+        "(",
+        " and ",
+        " or ",
+        "not ",
+        " in ",
+        "$l",
+        "1..2",
+        "10.0.0.0/8",
+        "\"x\"",
+        "r\"",
+        "é",
+        "\u{feff}",
+        "\t",
+        "\r\n",
+        "lists:\n",
+        "macros:\n",
+        "  m: m\n",
+        "tests:\n",
+        "<<",
+        "\u{85}",
+        "\u{2028}",
+        "0x",
+        "-",
+        " matches ",
+        "policies:\n",
+        "exists",
     ]);
     prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
 }

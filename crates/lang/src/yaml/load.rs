@@ -217,6 +217,11 @@ impl<'s> Loader<'s, '_> {
 
     /// The parser tells where it stumbled; the cause is often a bracket before.
     fn syntax_error(&self, detail: String, at: usize) -> Fatal {
+        // The scanner reads ahead, and has a limit of its own while it does.
+        if detail.contains("recursion limit") {
+            let limit = self.limits.yaml_depth;
+            return self.fatal(&Problem::YamlTooDeep { limit }, at, at);
+        }
         let mut fatal = self.fatal(&Problem::YamlSyntax { detail }, at, at);
         if let Some(open) = self.open.last() {
             let bracket = self.text[open.start..].starts_with(['[', '{']);
