@@ -162,8 +162,9 @@ impl GramIndex {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.table.is_empty()
+    /// How many grams it looks for.
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
     }
 
     pub(crate) fn memory(&self) -> usize {

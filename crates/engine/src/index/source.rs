@@ -57,9 +57,9 @@ impl SourceIndex {
         }
     }
 
-    /// True if looking a text up takes a pass over it.
-    pub(crate) fn reads_all(&self) -> bool {
-        self.texts.reads_all()
+    /// True if what a text of this length holds is better remembered.
+    pub(crate) fn is_dear(&self, length: usize) -> bool {
+        self.texts.is_dear(length)
     }
 
     /// Adds the patterns that a whole value holds; some perhaps twice.

@@ -153,9 +153,15 @@ impl TextIndex {
         index
     }
 
-    /// True if looking patterns up takes a pass over the text.
-    pub(crate) fn reads_all(&self) -> bool {
-        !self.grams.is_empty() || !self.short.is_empty() || !self.asks.is_empty()
+    /// True if what a text of this length holds is better remembered than
+    /// looked up again: a text that is read in one quick pass is not.
+    pub(crate) fn is_dear(&self, length: usize) -> bool {
+        /// A slot of the memo is farther away than a text this short is long.
+        const SHORT: usize = 64;
+        /// Fewer literals than this are rarely found by chance.
+        const FEW: usize = 256;
+        let searched = !self.short.is_empty() || !self.asks.is_empty();
+        searched || length >= SHORT && self.grams.len() >= FEW
     }
 
     /// Adds the numbers of the patterns that the text (in filter form) holds;

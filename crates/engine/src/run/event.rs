@@ -19,6 +19,22 @@ use crate::compile::normal::Source;
 /// Marks a unit of a lane for which an unknown value was taken for true.
 pub(crate) const MET_UNKNOWN: u32 = 1 << 31;
 
+/// Marks a unit of a lane whose tests of the text it was found by are still to
+/// be run.
+const TEXT_LATER: u32 = 1 << 30;
+/// What is left of a marked unit.
+const UNIT: u32 = TEXT_LATER - 1;
+
+/// When a unit's tests of the text it was found by are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Text {
+    /// They have been.
+    Passed,
+    Now,
+    /// After everything else: the text is long.
+    Later,
+}
+
 /// Everything that evaluation keeps and reuses.
 #[derive(Debug, Default)]
 pub(crate) struct State {
@@ -113,7 +129,7 @@ pub(crate) fn evaluate(tables: &Tables, event: &Event, state: &mut State, verdic
         };
     }
     let mut decide = |marked: u32, in_lane: bool| {
-        let id = marked & !MET_UNKNOWN;
+        let id = marked & UNIT;
         let unit = &tables.units[id as usize];
         if !unit.classes.contains(event.class) {
             return;
@@ -123,7 +139,14 @@ pub(crate) fn evaluate(tables: &Tables, event: &Event, state: &mut State, verdic
         }
         let timer = counters.begin(id);
         let start = if in_lane { unit.image_end } else { unit.start };
-        let outcome = tables.code.run(start, unit.end, true, &view, work);
+        let mut outcome = tables.code.run(start, unit.end, true, &view, work);
+        if outcome.holds && marked & TEXT_LATER != 0 {
+            let text = tables
+                .code
+                .run(unit.start, unit.text_end, true, &view, work);
+            outcome.holds = text.holds;
+            outcome.met_unknown |= text.met_unknown;
+        }
         if outcome.holds {
             let certain = !outcome.met_unknown && marked & MET_UNKNOWN == 0;
             if certain
@@ -206,11 +229,11 @@ fn build_lane(tables: &Tables, role: Role, process: &Process, view: &View<'_>, s
             Datum::Absent => {}
             Datum::Unknown | Datum::Truncated(_) => {
                 for &unit in &table.posted[role as usize] {
-                    keep(tables, unit, false, stamp, view, state);
+                    keep(tables, unit, Text::Now, stamp, view, state);
                 }
             }
             Datum::Known(Value::Str(text))
-                if table.index.reads_all() && text.len() <= memo::LONGEST =>
+                if text.len() <= memo::LONGEST && table.index.is_dear(text.len()) =>
             {
                 let kind = (u32::from(source) + 1) << 2 | role as u32;
                 let at = match state.memo.find(kind, text) {
@@ -223,21 +246,28 @@ fn build_lane(tables: &Tables, role: Role, process: &Process, view: &View<'_>, s
                 };
                 for n in 0..state.memo.units(at).len() {
                     let unit = state.memo.units(at)[n];
-                    keep(tables, unit, true, stamp, view, state);
+                    keep(tables, unit, Text::Passed, stamp, view, state);
                 }
             }
             Datum::Known(value) => {
                 look_up(table, value, state);
+                let text = match value {
+                    // Only a lane that is not kept may leave tests for later.
+                    Value::Str(text) if role == Role::Process && text.len() > memo::LONGEST => {
+                        Text::Later
+                    }
+                    _ => Text::Now,
+                };
                 for n in 0..state.hits.len() {
                     for unit in table.units(state.hits[n], role as usize) {
-                        keep(tables, unit, false, stamp, view, state);
+                        keep(tables, unit, text, stamp, view, state);
                     }
                 }
             }
         }
     }
     for &unit in &lane.always {
-        keep(tables, unit, false, stamp, view, state);
+        keep(tables, unit, Text::Now, stamp, view, state);
     }
 }
 
@@ -278,30 +308,37 @@ fn remember_text(
 
 /// Adds a unit to the lane if it passes what it asks of this image.
 #[inline]
-fn keep(
-    tables: &Tables,
-    id: u32,
-    text_passed: bool,
-    stamp: u32,
-    view: &View<'_>,
-    state: &mut State,
-) {
+fn keep(tables: &Tables, id: u32, text: Text, stamp: u32, view: &View<'_>, state: &mut State) {
     if std::mem::replace(&mut state.stamps[id as usize], stamp) == stamp {
         return;
     }
     let unit = &tables.units[id as usize];
-    let start = if text_passed {
-        unit.text_end
-    } else {
-        unit.start
-    };
-    let outcome = tables
+    // Of a long text the cheaper tests are asked first.
+    let image = tables
         .code
-        .run(start, unit.image_end, true, view, &mut state.work);
-    if outcome.holds {
-        let mark = if outcome.met_unknown { MET_UNKNOWN } else { 0 };
-        state.lane.push(id | mark);
+        .run(unit.text_end, unit.image_end, true, view, &mut state.work);
+    if !image.holds {
+        return;
     }
+    let mut met_unknown = image.met_unknown;
+    let mut mark = 0;
+    match text {
+        Text::Passed => {}
+        Text::Later if unit.start != unit.text_end => mark = TEXT_LATER,
+        Text::Now | Text::Later => {
+            let own = tables
+                .code
+                .run(unit.start, unit.text_end, true, view, &mut state.work);
+            if !own.holds {
+                return;
+            }
+            met_unknown |= own.met_unknown;
+        }
+    }
+    if met_unknown {
+        mark |= MET_UNKNOWN;
+    }
+    state.lane.push(id | mark);
 }
 
 /// Adds the units found by the event's own fields, and those that nothing finds.
@@ -428,7 +465,7 @@ fn element(
         return;
     };
     for &marked in units {
-        let id = marked & !MET_UNKNOWN;
+        let id = marked & UNIT;
         let unit = &tables.units[id as usize];
         let outcome = tables
             .code

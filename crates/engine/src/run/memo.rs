@@ -16,7 +16,9 @@ pub(crate) struct TextMemo {
     slots: Vec<Slot>,
 }
 
+// One cache line: most look-ups touch nothing else but the text.
 #[derive(Debug, Default)]
+#[repr(align(64))]
 struct Slot {
     hash: u64,
     /// Which field of whose process: 0 when empty.
