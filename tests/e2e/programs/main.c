@@ -152,8 +152,12 @@ int main(int argc, char **argv)
 
 	if (user && setresuid(atoi(user), atoi(user), atoi(user)))
 		fail("setresuid");
-	if (gate && read(STDIN_FILENO, &byte, 1) != 1)
-		fail("nothing came through the gate");
+	if (gate) {
+		// Its exec is over for whoever watches: it may be moved elsewhere now.
+		say("gate", 0, "");
+		if (read(STDIN_FILENO, &byte, 1) != 1)
+			fail("nothing came through the gate");
+	}
 	if (asked("CAUSE_THREAD")) {
 		pthread_t thread;
 

@@ -55,14 +55,17 @@ impl Said {
 }
 
 impl<'a> Cause<'a> {
-    /// Copies the program to `name` in the scratch folder.
+    /// Copies the program to `name` in the scratch folder, if it is not there yet.
     pub fn new(scratch: &Scratch, name: &str) -> Result<Cause<'a>> {
         let program = scratch.path().join(name);
         if let Some(folder) = program.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        std::fs::copy(CAUSE, &program)
-            .with_context(|| format!("cannot copy {CAUSE} to {}", program.display()))?;
+        // One that runs cannot be written to.
+        if !program.exists() {
+            std::fs::copy(CAUSE, &program)
+                .with_context(|| format!("cannot copy {CAUSE} to {}", program.display()))?;
+        }
         Ok(Cause {
             program,
             environment: Vec::new(),
@@ -165,17 +168,21 @@ impl<'a> Cause<'a> {
         let mut child = command
             .spawn()
             .with_context(|| format!("cannot run {}", self.program.display()))?;
-        if let Some(cgroup) = self.cgroup {
-            cgroup.add(child.id())?;
-        }
         let output = child.stdout.take().context("no stdout")?;
         let errors = child.stderr.take().context("no stderr")?;
-        Ok(Running {
+        let mut running = Running {
             input: child.stdin.take(),
             lines: Lines::of("picket-cause", output),
             errors: Lines::of("picket-cause's stderr", errors),
             child,
-        })
+        };
+        running
+            .said()
+            .with_context(|| running.errors.transcript())?;
+        if let Some(cgroup) = self.cgroup {
+            cgroup.add(running.pid())?;
+        }
+        Ok(running)
     }
 }
 

@@ -22,6 +22,30 @@ impl Finding {
         Ok(Finding(value))
     }
 
+    /// A line for messages.
+    pub fn brief(line: &str) -> String {
+        let Ok(finding) = Finding::parse(line) else {
+            return line.chars().take(300).collect();
+        };
+        let event = finding.event();
+        let process = match event.at("process") {
+            Value::Null => event.part("actor.process"),
+            _ => event.part("process"),
+        };
+        let outcomes: Vec<&str> = finding
+            .responses()
+            .iter()
+            .map(|one| one.text("outcome"))
+            .collect();
+        format!(
+            "{}: {} {} {} {outcomes:?}",
+            finding.rule(),
+            process.at("pid"),
+            process.at("file.path"),
+            process.at("cmd_line")
+        )
+    }
+
     /// The rule that matched.
     pub fn rule(&self) -> &str {
         self.text("finding_info.analytic.uid")

@@ -15,6 +15,7 @@ pub struct Lines {
     seen: Vec<String>,
     /// Arrived, and nobody's yet.
     waiting: Vec<String>,
+    brief: fn(&str) -> String,
 }
 
 impl Lines {
@@ -37,6 +38,7 @@ impl Lines {
             arriving,
             seen: Vec::new(),
             waiting: Vec::new(),
+            brief: |line| line.chars().take(300).collect(),
         }
     }
 
@@ -83,6 +85,13 @@ impl Lines {
         }
     }
 
+    /// Shows lines in messages as `brief` makes them.
+    #[must_use]
+    pub fn shown_as(mut self, brief: fn(&str) -> String) -> Lines {
+        self.brief = brief;
+        self
+    }
+
     /// Everything not taken, up to the end of the output.
     pub fn rest(&mut self) -> Result<Vec<String>> {
         let deadline = Instant::now() + PATIENCE;
@@ -109,11 +118,7 @@ impl Lines {
         let from = self.seen.len().saturating_sub(SHOWN);
         let mut text = format!("--- {} ({} lines)\n", self.what, self.seen.len());
         for line in &self.seen[from..] {
-            let cut = line
-                .char_indices()
-                .nth(300)
-                .map_or(line.len(), |(at, _)| at);
-            text.push_str(&line[..cut]);
+            text.push_str(&(self.brief)(line));
             text.push('\n');
         }
         text

@@ -70,9 +70,15 @@ impl RuleFile {
         text
     }
 
-    /// Writes `rules/test.yaml` in the scratch folder.
+    /// Puts `rules/test.yaml` in the scratch folder, whole from the first moment.
     pub fn write(&self, scratch: &Scratch) -> Result<PathBuf> {
-        scratch.write("rules/test.yaml", self.text())
+        let pending = scratch.write("pending", self.text())?;
+        let path = scratch.path().join("rules/test.yaml");
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::rename(pending, &path)?;
+        Ok(path)
     }
 }
 

@@ -85,7 +85,8 @@ impl Builder {
             .stderr(Stdio::piped())
             .spawn()
             .context("cannot run picket")?;
-        let findings = Lines::of("findings", child.stdout.take().context("no stdout")?);
+        let findings = Lines::of("findings", child.stdout.take().context("no stdout")?)
+            .shown_as(Finding::brief);
         let messages = Lines::of("messages", child.stderr.take().context("no stderr")?);
         Ok(Sensor {
             child,
