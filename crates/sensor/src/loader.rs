@@ -3,7 +3,9 @@
 use picket_engine::Program;
 use picket_lang::{Checked, Diagnostic, Limits, Source};
 use picket_model::Policy;
-use std::io;
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// What a reload puts in place, whole.
@@ -21,12 +23,20 @@ pub struct RuleSet {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// A path could not be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Read {
         /// Which.
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// It is no regular file, or larger than any rule file may be.
+    #[error("{} is not a rule file: {reason}", path.display())]
+    NotAFile {
+        /// Which.
+        path: PathBuf,
+        /// What it is instead.
+        reason: &'static str,
     },
     /// A folder holds no rule file.
     #[error("no rule file (*.yaml, *.yml) in {}", path.display())]
@@ -44,23 +54,49 @@ pub enum LoadError {
     },
 }
 
+/// A larger file is not read; the language's own limit is lower.
+const MAX_FILE: u64 = 64 << 20;
+
 /// Reads rule files; folders are searched for `*.yaml` and `*.yml`, in the order
-/// of their names.
+/// of their names. A file that is named twice is read once.
 pub fn read(paths: &[PathBuf]) -> Result<Vec<Source>, LoadError> {
     let mut sources = Vec::new();
+    let mut seen = HashSet::new();
     for path in paths {
         for file in files(path)? {
-            let bytes = std::fs::read(&file).map_err(|source| LoadError::Read {
-                path: file.clone(),
-                source,
-            })?;
-            sources.push(Source {
-                name: file.display().to_string(),
-                bytes,
-            });
+            let identity = std::fs::canonicalize(&file).unwrap_or_else(|_| file.clone());
+            if seen.insert(identity) {
+                sources.push(read_one(file)?);
+            }
         }
     }
     Ok(sources)
+}
+
+fn read_one(path: PathBuf) -> Result<Source, LoadError> {
+    let unreadable = |source| LoadError::Read {
+        path: path.clone(),
+        source,
+    };
+    let metadata = std::fs::metadata(&path).map_err(unreadable)?;
+    // Opening a pipe would wait for somebody to write to it.
+    if !metadata.is_file() {
+        return Err(LoadError::NotAFile {
+            path,
+            reason: "it is a pipe or a device",
+        });
+    }
+    if metadata.len() > MAX_FILE {
+        return Err(LoadError::NotAFile {
+            path,
+            reason: "it is larger than 64 MiB",
+        });
+    }
+    let mut bytes = Vec::new();
+    File::open(&path)
+        .and_then(|file| file.take(MAX_FILE).read_to_end(&mut bytes))
+        .map_err(unreadable)?;
+    Ok(Source::new(path.display().to_string(), bytes))
 }
 
 fn files(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
@@ -141,4 +177,56 @@ pub fn arm(
         elsewhere,
     };
     Ok((set, diagnostics, sources))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_named_twice_is_read_once_and_hidden_files_are_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let rules = folder.path().join("a.yaml");
+        std::fs::write(&rules, "rules: []").unwrap();
+        std::fs::write(folder.path().join(".b.yaml"), "x").unwrap();
+        let sources = read(&[folder.path().to_owned(), rules]).unwrap();
+        assert_eq!(sources.len(), 1);
+    }
+
+    #[test]
+    fn devices_missing_files_and_empty_folders_are_errors_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let one = |path: &Path| read(&[path.to_owned()]);
+        assert!(matches!(
+            one(Path::new("/dev/zero")),
+            Err(LoadError::NotAFile { .. })
+        ));
+        assert!(matches!(
+            one(Path::new("/nonexistent")),
+            Err(LoadError::Read { .. })
+        ));
+        assert!(matches!(one(folder.path()), Err(LoadError::Empty { .. })));
+    }
+
+    #[test]
+    fn one_error_anywhere_and_nothing_is_armed() {
+        let good = Source::new(
+            "good",
+            "rules:\n  - {id: a, title: t, event: process.exec, severity: low, condition: 'process.memfd'}\n",
+        );
+        let bad = Source::new("bad", "rules: [{id: b}]\n");
+        assert_eq!(
+            arm(vec![good.clone()], &[])
+                .unwrap()
+                .0
+                .program
+                .rules()
+                .len(),
+            1
+        );
+        assert!(matches!(
+            arm(vec![good, bad], &[]),
+            Err(LoadError::Invalid { .. })
+        ));
+    }
 }

@@ -209,7 +209,8 @@ impl<S: Sink> Pipeline<S> {
         let responses = self.responder.respond(&new, &held.event, held.in_scope);
         for policy in &responses.tripped {
             let text = format!(
-                "policy {policy} has used up its budget: it only simulates until it is armed again"
+                "policy {policy} has used up its budget: it withholds every further action \
+                 until the sensor is started again"
             );
             self.sink.emit(Emitted::Notice(text));
         }

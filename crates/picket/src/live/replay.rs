@@ -4,6 +4,7 @@ use super::Format;
 use super::output::{self, Patient};
 use super::setup::{self, RulePaths};
 use crate::console;
+use crate::json_lines::JsonLines;
 use anyhow::{Context, Result};
 use picket_sensor::loader::RuleSet;
 use picket_sensor::pipeline::Pipeline;
@@ -33,10 +34,6 @@ pub struct Args {
     #[arg(long = "project", value_name = "NAME")]
     pub projects: Vec<String>,
 }
-
-/// Longest line of a JSON recording: an event with 4,096 bytes of arguments in
-/// each of many ancestors.
-const MAX_LINE: u64 = 4 << 20;
 
 /// Runs it.
 pub fn run(args: &Args) -> Result<ExitCode> {
@@ -121,7 +118,7 @@ impl Replay {
     }
 
     /// OCSF events, a line each; true if every line was one.
-    fn json(self, mut input: Box<dyn BufRead>) -> Result<bool> {
+    fn json(self, input: Box<dyn BufRead>) -> Result<bool> {
         let host = Header {
             version: String::new(),
             hostname: String::new(),
@@ -132,23 +129,13 @@ impl Replay {
             init: Vec::new(),
         };
         let mut pipeline = self.pipeline(&host);
-        let mut line = Vec::new();
-        let mut number = 0_u64;
-        loop {
-            line.clear();
-            let read = std::io::Read::take(&mut input, MAX_LINE).read_until(b'\n', &mut line)?;
-            if read == 0 {
-                break;
-            }
-            number += 1;
-            if line.trim_ascii().is_empty() {
-                continue;
-            }
-            match picket_model::ocsf::event_from_json(&line, number) {
+        let mut lines = JsonLines::new(input);
+        while let Some(line) = lines.next_line().context("cannot read the recording")? {
+            match line.event {
                 Ok(event) => pipeline.event(event),
                 Err(error) => {
                     pipeline.stats.bad_records += 1;
-                    console::error(&format!("line {number}: {error}"));
+                    console::error(&format!("line {}: {error}", line.number));
                 }
             }
         }

@@ -46,7 +46,7 @@ impl Containers {
     }
 
     /// The container of a task in that cgroup.
-    pub fn of(&mut self, cgroup: Option<&Box<str>>, task: &Task) -> Option<Arc<Container>> {
+    pub fn of(&mut self, cgroup: Option<&str>, task: &Task) -> Option<Arc<Container>> {
         let cgroup = cgroup?;
         let uid = container_uid(cgroup).or_else(|| self.plain_runc(cgroup, task))?;
         if let Some(container) = self.known.get(uid) {
@@ -138,11 +138,11 @@ mod tests {
         let cgroup: Box<str> = "/my-box".into();
         let service: Box<str> = "/system.slice/redis.service".into();
         assert_eq!(
-            uid(containers.of(Some(&cgroup), &task(8))),
+            uid(containers.of(Some(&*cgroup), &task(8))),
             Some(Datum::Known("my-box".into()))
         );
-        assert_eq!(uid(containers.of(Some(&cgroup), &task(7))), None);
-        assert_eq!(uid(containers.of(Some(&service), &task(8))), None);
+        assert_eq!(uid(containers.of(Some(&*cgroup), &task(7))), None);
+        assert_eq!(uid(containers.of(Some(&*service), &task(8))), None);
         assert_eq!(uid(containers.of(None, &task(8))), None);
     }
 }

@@ -15,6 +15,10 @@ use std::sync::Arc;
 
 /// What a record turned out to be.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one lives at a time; a box would cost each event an allocation"
+)]
 pub enum Assembled {
     /// Something for the rules.
     Event {
@@ -167,7 +171,10 @@ impl Assembler {
 
     fn exec(&mut self, task: &Task, exec: record::Exec, boot_ns: u64) -> Assembled {
         let before = self.acting(task);
-        let container = self.enrichment.containers.of(exec.cgroup.value(), task);
+        let container = self
+            .enrichment
+            .containers
+            .of(exec.cgroup.value().map(|path| &**path), task);
         let image = Arc::new(self.image(task, exec, boot_ns));
         let process = self.table.exec(
             task.key,
@@ -291,7 +298,10 @@ impl Assembler {
         if let Some(interpreter) = interpreter_of_running(&exec) {
             exec.interpreter = interpreter;
         }
-        let container = self.enrichment.containers.of(exec.cgroup.value(), task);
+        let container = self
+            .enrichment
+            .containers
+            .of(exec.cgroup.value().map(|path| &**path), task);
         let mut image = self.image(task, exec, boot_ns);
         image.since_ns = self.time(task.key.start_ns);
         self.table

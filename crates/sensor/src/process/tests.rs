@@ -1,7 +1,7 @@
 use super::*;
 use crate::enrich::{Containers, Enrichment, Names, Users};
 use picket_model::datum::Datum;
-use picket_model::event::{Detail, Event, Host, Status};
+use picket_model::event::{Event, Host, Status};
 use picket_model::process::ProcessKey;
 use picket_model::record::{Body, Connect, Exec, Protocol, Record, Task};
 use std::sync::Arc;
