@@ -3,6 +3,10 @@
 //!
 //! A first line `# limits: file_bytes=100` lowers limits, `# now: 2027-01-01`
 //! sets the present.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests, outside `#[test]` functions"
+)]
 
 use picket_lang::{Limits, Source, check_at, problems, render_json, render_text};
 use std::collections::BTreeSet;

@@ -1,4 +1,8 @@
 //! Input of hostile size or depth: a diagnostic, soon, and never a crash.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests, outside `#[test]` functions"
+)]
 
 use picket_lang::{Checked, Limits, Source, check, render_json, render_text};
 use std::time::{Duration, Instant};

@@ -1,4 +1,8 @@
 //! What rules mean: from text to the checked rule.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests, outside `#[test]` functions"
+)]
 
 use picket_lang::ir::{Expr, Test, TextMatch};
 use picket_lang::{Checked, Limits, Source, check, render_text};
