@@ -6,6 +6,7 @@ set -euo pipefail
 
 # One line a package: name, then why.
 build_packages='
+bpftool          links the eBPF object
 clang            compiles the eBPF programs
 make             runs the Makefile and the build of libbpf
 gcc              compiles libbpf and the C half of the bindings

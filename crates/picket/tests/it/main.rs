@@ -4,6 +4,7 @@
 
 mod explain;
 mod matching;
+mod reference;
 mod rules;
 mod support;
 mod usage;
