@@ -38,6 +38,11 @@ pub struct Exception {
 }
 
 /// A condition.
+///
+/// The checker makes `and`s and `or`s of at least two parts and no `and` directly
+/// in an `and` (nor `or` in `or`); nesting is bounded by
+/// [`crate::Limits::condition_depth`]. Its [`Display`](std::fmt::Display) form is
+/// text of the rule language that checks to the same condition again.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Expr {
     /// All of them; true when empty.
@@ -61,7 +66,9 @@ pub struct Predicate {
     pub field: Field,
     /// What must hold of its value.
     pub test: Test,
-    /// Where the predicate stands in its source, for explanations.
+    /// Where the predicate stands in the rule's condition, for explanations. One
+    /// that came from a macro has the place where the rule uses the macro; one of
+    /// an exception has the empty span.
     pub span: Span,
 }
 
@@ -90,7 +97,9 @@ pub enum Test {
         /// Compare without case.
         ignore_case: bool,
     },
-    /// `== < <= > >=` and `in` on numbers and ports: inclusive ranges, sorted, disjoint.
+    /// `== < <= > >=` and `in` on numbers and ports: inclusive ranges, sorted,
+    /// disjoint and not adjacent. `<` is a range from `i64::MIN`, `>` one to
+    /// `i64::MAX`; without a range (`port < 0`) the test is never true.
     Number(Vec<RangeInclusive<i64>>),
     /// `!=` on numbers.
     NumberNot(i64),
@@ -110,10 +119,10 @@ pub struct TextTest {
     /// Without regard to case: both sides by Unicode simple lower-casing, char by
     /// char. Patterns of such a test (other than regexes) are already lower-cased.
     pub ignore_case: bool,
-    /// At least one.
+    /// At least one, none twice.
     pub patterns: Vec<String>,
     /// `allof`: every pattern must hold (on a list: each by some element).
-    /// Otherwise any one is enough.
+    /// Otherwise any one is enough. Never set with one pattern.
     pub all: bool,
 }
 

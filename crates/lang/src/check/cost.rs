@@ -8,7 +8,6 @@ use super::Context;
 use super::regex;
 use crate::diagnostics::{Diagnostic, Problem};
 use crate::ir::{Expr, Predicate, Test, TextMatch};
-use crate::limits::Limits;
 use crate::yaml::Node;
 use picket_model::field::FieldType;
 
@@ -16,9 +15,9 @@ use picket_model::field::FieldType;
 pub(crate) fn warn_if_costly(cx: &mut Context<'_>, condition: &Expr, node: &Node<'_>) {
     let mut costly = false;
     condition.predicates(&mut |predicate| {
-        costly |= is_regex(predicate) && !is_handle(predicate, cx.limits);
+        costly |= is_regex(predicate) && !is_handle(predicate);
     });
-    if costly && !has_handle(condition, cx.limits) {
+    if costly && !has_handle(condition) {
         let diagnostic = Diagnostic::new(&Problem::RegexWithoutLiteral, node.span.clone()).help(
             "a few letters that every match must hold make the rule many times cheaper, in the \
              regex or in a predicate joined to it by `and`",
@@ -27,13 +26,13 @@ pub(crate) fn warn_if_costly(cx: &mut Context<'_>, condition: &Expr, node: &Node
     }
 }
 
-fn has_handle(condition: &Expr, limits: &Limits) -> bool {
+fn has_handle(condition: &Expr) -> bool {
     match condition {
-        Expr::And(parts) => parts.iter().any(|part| has_handle(part, limits)),
-        Expr::Or(parts) => parts.iter().all(|part| has_handle(part, limits)),
+        Expr::And(parts) => parts.iter().any(has_handle),
+        Expr::Or(parts) => parts.iter().all(has_handle),
         Expr::Not(_) => false,
-        Expr::Predicate(predicate) => is_handle(predicate, limits),
-        Expr::Any(_, body) => has_handle(body, limits),
+        Expr::Predicate(predicate) => is_handle(predicate),
+        Expr::Any(_, body) => has_handle(body),
     }
 }
 
@@ -41,13 +40,11 @@ fn is_regex(predicate: &Predicate) -> bool {
     matches!(&predicate.test, Test::Text(text) if text.how == TextMatch::Regex)
 }
 
-fn is_handle(predicate: &Predicate, limits: &Limits) -> bool {
+fn is_handle(predicate: &Predicate) -> bool {
     match &predicate.test {
         Test::Text(text) => {
             let certain = |pattern: &String| match text.how {
-                TextMatch::Regex => {
-                    regex::check(pattern, limits).is_ok_and(|checked| checked.has_literal)
-                }
+                TextMatch::Regex => regex::has_literal(pattern),
                 TextMatch::Equals => true,
                 _ => pattern.len() >= regex::USEFUL_LITERAL,
             };

@@ -7,15 +7,6 @@ use regex_syntax::ast::{self, Ast, Flag, Flags, FlagsItemKind, GroupKind};
 use regex_syntax::hir::{Class, Hir, HirKind};
 use std::ops::Range;
 
-/// A regex that compiles.
-#[derive(Debug, PartialEq)]
-pub(super) struct Checked {
-    /// As the engine compiles it.
-    pub(super) pattern: String,
-    /// Whether every match holds some stretch of literal text.
-    pub(super) has_literal: bool,
-}
-
 /// What is wrong with a regex, and where in it.
 #[derive(Debug, PartialEq)]
 pub(super) struct Flaw {
@@ -27,8 +18,8 @@ pub(super) struct Flaw {
 /// regex on most events.
 pub(super) const USEFUL_LITERAL: usize = 3;
 
-/// Checks and rewrites a pattern.
-pub(super) fn check(pattern: &str, limits: &Limits) -> Result<Checked, Flaw> {
+/// Checks a pattern, and rewrites it as the engine compiles it.
+pub(super) fn check(pattern: &str, limits: &Limits) -> Result<String, Flaw> {
     let whole = 0..pattern.len();
     if pattern.len() > limits.regex_bytes {
         let detail = format!(
@@ -54,16 +45,6 @@ pub(super) fn check(pattern: &str, limits: &Limits) -> Result<Checked, Flaw> {
     };
     rewriter.visit(&ast)?;
     let rewritten = rewriter.apply(pattern);
-    let hir = regex_syntax::ParserBuilder::new()
-        .nest_limit(limits.regex_depth * 2)
-        .build()
-        .parse(&rewritten)
-        .map_err(|error| Flaw {
-            problem: Problem::RegexSyntax {
-                detail: reason(&error),
-            },
-            span: whole.clone(),
-        })?;
     regex::RegexBuilder::new(&rewritten)
         .size_limit(limits.regex_program_bytes)
         .build()
@@ -81,10 +62,12 @@ pub(super) fn check(pattern: &str, limits: &Limits) -> Result<Checked, Flaw> {
                 span: whole,
             }
         })?;
-    Ok(Checked {
-        pattern: rewritten,
-        has_literal: required_literal(&hir) >= USEFUL_LITERAL,
-    })
+    Ok(rewritten)
+}
+
+/// Whether every match of a checked pattern holds some stretch of literal text.
+pub(super) fn has_literal(pattern: &str) -> bool {
+    regex_syntax::parse(pattern).is_ok_and(|hir| measure(&hir).longest >= USEFUL_LITERAL)
 }
 
 fn syntax_flaw(error: &ast::Error, limits: &Limits) -> Flaw {
@@ -105,14 +88,6 @@ fn syntax_flaw(error: &ast::Error, limits: &Limits) -> Flaw {
         },
     };
     Flaw { problem, span }
-}
-
-fn reason(error: &regex_syntax::Error) -> String {
-    match error {
-        regex_syntax::Error::Parse(error) => error.kind().to_string(),
-        regex_syntax::Error::Translate(error) => error.kind().to_string(),
-        other => last_line(&other.to_string()),
-    }
 }
 
 fn last_line(text: &str) -> String {
@@ -277,13 +252,8 @@ fn range(span: &ast::Span) -> Range<usize> {
     span.start.offset..span.end.offset
 }
 
-/// Bytes of the longest stretch of literal text that every match holds.
-/// A letter in both cases counts as literal.
-fn required_literal(hir: &Hir) -> usize {
-    measure(hir).longest
-}
-
-/// What is known of the literal text in a part of a regex.
+/// What is known of the literal text in a part of a regex, in bytes. A letter in
+/// both cases counts as literal.
 #[derive(Clone, Copy, Default)]
 struct Literal {
     /// The longest stretch that must be there.
@@ -389,7 +359,7 @@ mod tests {
     use super::*;
 
     fn rewritten(pattern: &str) -> String {
-        check(pattern, &Limits::default()).expect(pattern).pattern
+        check(pattern, &Limits::default()).expect(pattern)
     }
 
     #[test]
@@ -454,11 +424,7 @@ mod tests {
 
     #[test]
     fn required_literals() {
-        let has = |pattern: &str| {
-            check(pattern, &Limits::default())
-                .expect(pattern)
-                .has_literal
-        };
+        let has = |pattern: &str| has_literal(&check(pattern, &Limits::default()).expect(pattern));
         for pattern in [
             "curl",
             "(?i)curl",

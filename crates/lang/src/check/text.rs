@@ -68,7 +68,7 @@ fn pattern(
     match how {
         TextMatch::Regex => {
             return match regex::check(text, cx.limits) {
-                Ok(checked) => Some(checked.pattern),
+                Ok(rewritten) => Some(rewritten),
                 Err(flaw) => {
                     let place = operand.place.within(flaw.span);
                     cx.sink

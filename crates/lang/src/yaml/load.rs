@@ -222,7 +222,13 @@ impl<'s> Loader<'s, '_> {
             let limit = self.limits.yaml_depth;
             return self.fatal(&Problem::YamlTooDeep { limit }, at, at);
         }
+        let colon = detail.contains("mapping values are not allowed");
         let mut fatal = self.fatal(&Problem::YamlSyntax { detail }, at, at);
+        if colon {
+            *fatal = fatal.help(
+                "a text that holds `: ` must stand in quotes, or in a block after `|` or `>`",
+            );
+        }
         if let Some(open) = self.open.last() {
             let bracket = self.text[open.start..].starts_with(['[', '{']);
             if bracket {
