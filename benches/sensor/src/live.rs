@@ -80,14 +80,15 @@ fn load(processes: u64) -> Result<Duration> {
     let threads: Vec<_> = (0..THREADS)
         .map(|_| {
             std::thread::spawn(move || {
-                (0..processes / THREADS).try_for_each(|_| {
-                    Command::new("/bin/true").status().map(|_| ())
-                })
+                (0..processes / THREADS)
+                    .try_for_each(|_| Command::new("/bin/true").status().map(|_| ()))
             })
         })
         .collect();
     for thread in threads {
-        thread.join().map_err(|_| anyhow::anyhow!("a load thread panicked"))??;
+        thread
+            .join()
+            .map_err(|_| anyhow::anyhow!("a load thread panicked"))??;
     }
     Ok(start.elapsed())
 }
@@ -115,7 +116,11 @@ impl Sensor {
                 bail!("the sensor ended before it was ready:\n{said}");
             }
             if said[before..].trim_end() == "ready" {
-                return Ok(Sensor { child, stderr, ready: start.elapsed() });
+                return Ok(Sensor {
+                    child,
+                    stderr,
+                    ready: start.elapsed(),
+                });
             }
         }
     }
@@ -141,7 +146,9 @@ impl Sensor {
     }
 
     fn stop(mut self) -> Result<String> {
-        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+        Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status()?;
         let mut rest = String::new();
         std::io::Read::read_to_string(&mut self.stderr, &mut rest)?;
         let status = self.child.wait()?;
@@ -154,6 +161,8 @@ impl Sensor {
 
 fn number_after(text: &str, name: &str) -> Option<u64> {
     let rest = text.split_once(name)?.1.trim_start();
-    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let digits = rest
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(rest.len());
     rest[..digits].parse().ok()
 }

@@ -16,8 +16,10 @@ use std::path::PathBuf;
 const FALCO_US: [(u32, f64); 2] = [(25, 162.0), (300, 334.0)];
 
 fn main() -> Result<()> {
-    let picket: PathBuf =
-        std::env::args_os().nth(1).context("usage: picket-bench-sensor PATH-TO-PICKET")?.into();
+    let picket: PathBuf = std::env::args_os()
+        .nth(1)
+        .context("usage: picket-bench-sensor PATH-TO-PICKET")?
+        .into();
     let folder = tempfile::tempdir()?;
     let rule_file = folder.path().join("rules.yaml");
     std::fs::write(&rule_file, rules::yaml(rules::COUNT))?;
@@ -32,8 +34,13 @@ fn main() -> Result<()> {
     let rules = rules::COUNT;
     row(
         &mut out,
-        &format!("user space, ring buffer to verdict, {rules} rules, a process life (fork, exec, exit)"),
-        format!("{:.2} us (best of {}; median {:.2})", offline.best_us, offline.runs, offline.median_us),
+        &format!(
+            "user space, ring buffer to verdict, {rules} rules, a process life (fork, exec, exit)"
+        ),
+        format!(
+            "{:.2} us (best of {}; median {:.2})",
+            offline.best_us, offline.runs, offline.median_us
+        ),
         "under 10 us",
     )?;
     row(
@@ -74,8 +81,23 @@ fn main() -> Result<()> {
         format!("{} of {}", live.lost, live.processes),
         "none",
     )?;
-    row(&mut out, "execs judged / caused", format!("{} / {}", live.judged, live.processes), "equal")?;
-    row(&mut out, "ready after start", format!("{:.2} s", live.ready_s), "")?;
-    row(&mut out, "CPU when nothing happens", format!("{:.2} %", live.idle_percent), "")?;
+    row(
+        &mut out,
+        "execs judged / caused",
+        format!("{} / {}", live.judged, live.processes),
+        "equal",
+    )?;
+    row(
+        &mut out,
+        "ready after start",
+        format!("{:.2} s", live.ready_s),
+        "",
+    )?;
+    row(
+        &mut out,
+        "CPU when nothing happens",
+        format!("{:.2} %", live.idle_percent),
+        "",
+    )?;
     Ok(())
 }

@@ -44,7 +44,12 @@ pub fn measure(recording: &Path, rules: &str) -> Result<Offline> {
             }
         }
         let total = start.elapsed();
-        let lives = pipeline.stats.events.get("process.exec").copied().unwrap_or(0);
+        let lives = pipeline
+            .stats
+            .events
+            .get("process.exec")
+            .copied()
+            .unwrap_or(0);
         if lives == 0 {
             bail!("the recording holds no exec");
         }
@@ -73,15 +78,23 @@ fn read(path: &Path) -> Result<Vec<Vec<u8>>> {
 }
 
 fn pipeline(rules: &str) -> Result<Pipeline<impl FnMut(Emitted) -> bool>> {
-    let source = Source { name: "bench".into(), bytes: rules.as_bytes().to_vec() };
+    let source = Source {
+        name: "bench".into(),
+        bytes: rules.as_bytes().to_vec(),
+    };
     let (set, _, _) = loader::arm(vec![source], &[]).context("the bench's rules")?;
     let enrichment = Enrichment {
         users: Users::from_pairs([(0, "root".into())]),
         containers: Containers::replayed(None),
         names: Names::new(1_024),
     };
-    let assembler =
-        Assembler::new(Limits::default(), enrichment, Arc::new(Host::default()), 1, 0);
+    let assembler = Assembler::new(
+        Limits::default(),
+        enrichment,
+        Arc::new(Host::default()),
+        1,
+        0,
+    );
     let responder = Responder::new(&set.policies, ProtectedSet::new(0, None, Vec::new()), None);
     Ok(Pipeline::new(assembler, set, responder, |_| true, false))
 }

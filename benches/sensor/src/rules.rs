@@ -12,12 +12,20 @@ pub fn yaml(count: usize) -> String {
     );
     for number in 0..count {
         let condition = match number % 8 {
-            0 => format!("process.name in $shells and process.cmd_line contains \"needle-{number}\""),
-            1 => format!("process.path startswith \"/opt/x{number}/\" and not actor.user.name == \"root\""),
+            0 => {
+                format!("process.name in $shells and process.cmd_line contains \"needle-{number}\"")
+            }
+            1 => format!(
+                "process.path startswith \"/opt/x{number}/\" and not actor.user.name == \"root\""
+            ),
             2 => format!("process.cmd_line matches r\"--token[= ]x{number}[0-9a-f]{{8}}\""),
-            3 => format!("process.path endswith \"/tool-{number}\" or process.name == \"tool{number}\""),
+            3 => format!(
+                "process.path endswith \"/tool-{number}\" or process.name == \"tool{number}\""
+            ),
             4 => format!("process.cmd_line icontains allof (\"Stage{number}\", \"http\")"),
-            5 => format!("process.name in $shells and any process.ancestors (name in $web and path startswith \"/srv/{number}\")"),
+            5 => format!(
+                "process.name in $shells and any process.ancestors (name in $web and path startswith \"/srv/{number}\")"
+            ),
             6 => format!("process.parent_process.name == \"daemon{number}\" and process.uid == 0"),
             _ => format!("process.cmd_line glob \"*curl*x{number}*| sh\""),
         };

@@ -43,13 +43,17 @@ struct {
 	__type(value, __u64);
 } udp_seen SEC(".maps");
 
-// Threads inside connect(2), by pid_tgid, with the socket's cookie; only with
-// PICKET_SET_CONNECT_STATUS.
+struct connecting {
+	__u64 cookie;
+	__u64 protocol;
+};
+
+// Threads inside connect(2), by pid_tgid; only with PICKET_SET_CONNECT_STATUS.
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 8192);
 	__type(key, __u64);
-	__type(value, __u64);
+	__type(value, struct connecting);
 } pending SEC(".maps");
 
 static __always_inline void address_v4(struct picket_address *out, __u32 ip, __u16 port)
@@ -83,10 +87,12 @@ static __always_inline __u16 wire_protocol(__u32 protocol)
 	return 0;
 }
 
+// in_connect: in connect(2), and not in a send on an unconnected socket.
 static __always_inline void connect_attempt(struct bpf_sock_addr *ctx, struct picket_address *remote,
-					    struct picket_address *local)
+					    struct picket_address *local, bool in_connect)
 {
 	__u16 protocol = wire_protocol(ctx->protocol);
+	bool awaited = in_connect && setting(PICKET_SET_CONNECT_STATUS);
 	struct picket_connect *connect;
 	struct owner *owner;
 
@@ -101,9 +107,10 @@ static __always_inline void connect_attempt(struct bpf_sock_addr *ctx, struct pi
 	connect->local = *local;
 	connect->protocol = protocol;
 	connect->reserved = 0;
-	// UDP sends nothing yet: for all that can be known, it went well.
+	// UDP waits for nobody: where the end of the call is not looked at, it
+	// went well for all that can be known.
 	connect->error = 0;
-	connect->error_known = protocol == IPPROTO_UDP ? PICKET_KNOWN : PICKET_UNKNOWN;
+	connect->error_known = protocol == IPPROTO_UDP && !awaited ? PICKET_KNOWN : PICKET_UNKNOWN;
 	if (protocol == IPPROTO_TCP && ctx->sk) {
 		owner = bpf_sk_storage_get(&owners, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 		if (owner)
@@ -111,11 +118,11 @@ static __always_inline void connect_attempt(struct bpf_sock_addr *ctx, struct pi
 		else
 			count_error(PICKET_AT_STORAGE);
 	}
-	if (setting(PICKET_SET_CONNECT_STATUS)) {
+	if (awaited) {
 		__u64 thread = (__u64)connect->head.task.pid << 32 | connect->head.task.tid;
-		__u64 cookie = connect->cookie;
+		struct connecting call = { .cookie = connect->cookie, .protocol = protocol };
 
-		if (bpf_map_update_elem(&pending, &thread, &cookie, BPF_ANY))
+		if (bpf_map_update_elem(&pending, &thread, &call, BPF_ANY))
 			count_error(PICKET_AT_PENDING);
 	}
 	record_submit(&connect->head);
@@ -129,7 +136,7 @@ int connect4(struct bpf_sock_addr *ctx)
 	address_v4(&remote, ctx->user_ip4, bpf_ntohs((__u16)ctx->user_port));
 	if (ctx->sk && ctx->sk->src_port)
 		address_v4(&local, ctx->sk->src_ip4, ctx->sk->src_port);
-	connect_attempt(ctx, &remote, &local);
+	connect_attempt(ctx, &remote, &local, true);
 	return 1;
 }
 
@@ -146,7 +153,7 @@ int connect6(struct bpf_sock_addr *ctx)
 
 		address_v6(&local, from, ctx->sk->src_port);
 	}
-	connect_attempt(ctx, &remote, &local);
+	connect_attempt(ctx, &remote, &local, true);
 	return 1;
 }
 
@@ -181,7 +188,7 @@ int sendmsg4(struct bpf_sock_addr *ctx)
 		return 1;
 	if (ctx->sk && ctx->sk->src_port)
 		address_v4(&local, ctx->sk->src_ip4, ctx->sk->src_port);
-	connect_attempt(ctx, &remote, &local);
+	connect_attempt(ctx, &remote, &local, false);
 	return 1;
 }
 
@@ -200,7 +207,7 @@ int sendmsg6(struct bpf_sock_addr *ctx)
 
 		address_v6(&local, from, ctx->sk->src_port);
 	}
-	connect_attempt(ctx, &remote, &local);
+	connect_attempt(ctx, &remote, &local, false);
 	return 1;
 }
 
@@ -292,23 +299,24 @@ int tcp_state(__u64 *ctx)
 	return 0;
 }
 
-// A connect(2) that failed before TCP changed state, or on UDP.
+// A connect(2) that failed before TCP changed state, or any on UDP.
 SEC("tracepoint/syscalls/sys_exit_connect")
 int connect_exit(struct sys_exit_ctx *ctx)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
-	__u64 *cookie = bpf_map_lookup_elem(&pending, &thread);
+	struct connecting *found = bpf_map_lookup_elem(&pending, &thread);
 	__s64 error = -ctx->ret;
-	__u64 which;
+	struct connecting call;
 
-	if (!cookie)
+	if (!found)
 		return 0;
-	which = *cookie;
+	call = *found;
 	bpf_map_delete_elem(&pending, &thread);
-	// These leave the handshake going; its end is seen elsewhere.
-	if (error <= 0 || error == EINPROGRESS || error == EALREADY || error == EINTR)
+	// These leave a handshake going; its end is seen elsewhere.
+	if (call.protocol == IPPROTO_TCP &&
+	    (error <= 0 || error == EINPROGRESS || error == EALREADY || error == EINTR))
 		return 0;
-	connect_outcome(which, error, NULL, bpf_get_current_task_btf());
+	connect_outcome(call.cookie, error, NULL, bpf_get_current_task_btf());
 	return 0;
 }
 

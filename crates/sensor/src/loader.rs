@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// What a reload puts in place, whole.
 #[derive(Debug)]
@@ -71,6 +72,15 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Source>, LoadError> {
         }
     }
     Ok(sources)
+}
+
+/// When the newest of the files was last written; none if there are none, or
+/// they cannot be looked at (which reading them will tell).
+pub fn last_written(paths: &[PathBuf]) -> Option<SystemTime> {
+    let files = paths.iter().filter_map(|path| files(path).ok()).flatten();
+    files
+        .filter_map(|file| std::fs::metadata(file).ok()?.modified().ok())
+        .max()
 }
 
 fn read_one(path: PathBuf) -> Result<Source, LoadError> {

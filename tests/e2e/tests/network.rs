@@ -145,7 +145,6 @@ fn connections_that_fail_at_once_say_how() -> Result<()> {
 }
 
 #[test]
-#[ignore = "the probe takes a UDP connect for a success before it returns"]
 fn a_udp_connect_that_fails_at_once_says_how() -> Result<()> {
     needs_root!();
     let cases: &[(&[&str], &str)] = &[(&["connect", "udp", "192.0.2.1", "80"], "ENETUNREACH")];

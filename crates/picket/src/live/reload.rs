@@ -4,11 +4,15 @@ use super::setup::{RulePaths, summary};
 use crate::console;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use picket_sensor::live::Control;
+use picket_sensor::loader;
 use picket_sensor::watch::RuleWatch;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A save is several file operations: wait for this much silence.
 const QUIET: Duration = Duration::from_millis(200);
+
+/// A file that is written for longer is read as it is.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the signals ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +53,21 @@ pub fn serve(rules: &RulePaths, requests: &Receiver<Request>, control: &Sender<C
     }
 }
 
+/// Waits until no rule file was written for a moment: a file that is being
+/// written begins by being empty, and an empty file has no mistakes.
+fn settle(rules: &RulePaths) {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        let age = loader::last_written(&rules.watched()).and_then(|at| at.elapsed().ok());
+        match age.and_then(|age| QUIET.checked_sub(age)) {
+            Some(rest) => std::thread::sleep(rest),
+            None => return,
+        }
+    }
+}
+
 fn reload(rules: &RulePaths, control: &Sender<Control>) {
+    settle(rules);
     let set = match rules.load() {
         Ok(set) => set,
         Err(error) => {
@@ -59,6 +77,9 @@ fn reload(rules: &RulePaths, control: &Sender<Control>) {
             return;
         }
     };
+    if set.program.rules().is_empty() {
+        console::warning("the rule files hold no rule any more: nothing is detected");
+    }
     let told = summary(&set);
     let (answer, answered) = bounded(1);
     if control

@@ -8,7 +8,7 @@ use picket_model::event::{
     Actor, Detail, Dns, Endpoint, Event, EventUid, Exec, File, Host, Network, Status,
 };
 use picket_model::process::{Image, Parent, Process, ProcessKey};
-use picket_model::record::{self, Body, FileOperation, Protocol, Record, Task};
+use picket_model::record::{self, Body, FileOperation, Record, Task};
 use picket_model::{EventClass, dns};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -226,8 +226,7 @@ impl Assembler {
             dst,
             status: connect.errno.map(Status),
         };
-        let pending =
-            matches!(network.status, Datum::Unknown) && matches!(connect.protocol, Protocol::Tcp);
+        let pending = matches!(network.status, Datum::Unknown);
         let assembled = self.event(
             task,
             boot_ns,

@@ -162,7 +162,15 @@ impl Responder {
             .actuator
             .as_ref()
             .map_or(Mechanism::PidfdKill, |actuator| actuator.mechanism());
-        let outcome = if let Some(entry) = self.protected.check(target, event.container.is_some()) {
+        let protected = self
+            .protected
+            .check(target, event.container.is_some())
+            .or_else(|| {
+                self.actuator
+                    .as_ref()
+                    .and_then(|_| self.protected.check_now(target.key.pid))
+            });
+        let outcome = if let Some(entry) = protected {
             Outcome::Withheld(Withheld::Protected { entry })
         } else if !in_scope {
             Outcome::Withheld(Withheld::OutOfScope)

@@ -111,6 +111,20 @@ impl ProtectedSet {
         (self.names(path) && self.is_hosts_file(process, path)).then(|| (&**path).into())
     }
 
+    /// The entry that protects the process by what it runs by now: between the
+    /// event and the action it may have become something else, as a wrapper does
+    /// that ends in `exec /usr/sbin/sshd`.
+    pub fn check_now(&self, pid: u32) -> Option<Arc<str>> {
+        let path = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+        let path = path.to_str()?;
+        if !self.names(path) {
+            return None;
+        }
+        let mine = std::fs::metadata(format!("/proc/{pid}/exe")).ok()?;
+        let host = std::fs::metadata(path).ok()?;
+        (mine.dev() == host.dev() && mine.ino() == host.ino()).then(|| path.into())
+    }
+
     fn names(&self, path: &str) -> bool {
         let daemon = path
             .rsplit_once('/')
@@ -230,6 +244,20 @@ mod tests {
                 .check(&process(9, "/usr/sbin/sshd", HOST + 1), false)
                 .is_none()
         );
+    }
+
+    #[test]
+    fn what_a_process_has_become_counts_too() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("600")
+            .spawn()
+            .unwrap();
+        let path = std::fs::read_link(format!("/proc/{}/exe", child.id())).unwrap();
+        let added = set(&[path.to_str().unwrap()]);
+        assert!(added.check_now(child.id()).is_some());
+        assert!(set(&[]).check_now(child.id()).is_none());
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]
