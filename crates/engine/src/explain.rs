@@ -7,6 +7,7 @@ use crate::truth::Truth;
 use picket_lang::ir::{Expr, Predicate, Rule};
 use picket_model::event::{TextList, Value};
 use picket_model::process::Process;
+use picket_model::text::Escaped;
 use picket_model::{Datum, Event};
 use serde::Serialize;
 
@@ -240,9 +241,9 @@ fn predicate_node(
 }
 
 fn process_name(process: &Process) -> String {
-    let name = process.image.name.value().map_or("?", |name| name);
+    let name = Escaped(process.image.name.value().map_or("?", |name| name));
     match process.key.pid {
-        0 => name.to_owned(),
+        0 => name.to_string(),
         pid => format!("{name} ({pid})"),
     }
 }

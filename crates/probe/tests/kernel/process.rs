@@ -221,18 +221,16 @@ fn the_terminal_is_named() {
     let (mut near, mut far) = (-1, -1);
     let null = std::ptr::null_mut();
     // SAFETY: two descriptors are written; the rest is left to the kernel.
-    assert_eq!(
-        unsafe {
-            libc::openpty(
-                &mut near,
-                &mut far,
-                null,
-                std::ptr::null(),
-                std::ptr::null(),
-            )
-        },
-        0
-    );
+    let opened = unsafe {
+        libc::openpty(
+            &mut near,
+            &mut far,
+            null,
+            std::ptr::null(),
+            std::ptr::null(),
+        )
+    };
+    assert_eq!(opened, 0);
     let mut command = Command::new("/bin/true");
     // SAFETY: only system calls that are allowed between fork and exec.
     unsafe {
