@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use picket_e2e::binary::CAUSE;
-use picket_e2e::guest::{self, Guest, kernel};
-use picket_e2e::{skip_unless, skipped};
+use picket_e2e::guest::{self, kernel};
+use picket_e2e::skipped;
 use std::path::Path;
 
 #[test]
@@ -17,12 +17,10 @@ fn a_guest_of_6_12_runs_a_static_and_a_dynamic_program() -> Result<()> {
 }
 
 fn runs(series: kernel::Series, version: &str) -> Result<()> {
-    let why = guest::missing();
-    skip_unless!(why.is_none(), why.unwrap_or_default());
-    let mut guest = match Guest::new(series) {
+    let mut guest = match guest::obtain(series) {
         Ok(guest) => guest,
-        Err(error) => {
-            skipped(format!("no kernel for the guest: {error:#}"));
+        Err(why) => {
+            skipped(why);
             return Ok(());
         }
     };

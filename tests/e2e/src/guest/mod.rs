@@ -37,6 +37,14 @@ pub fn missing() -> Option<String> {
         .map(|program| format!("{program} is not installed"))
 }
 
+/// A guest with this kernel, or why there is none.
+pub fn obtain(series: Series) -> Result<Guest, String> {
+    if let Some(why) = missing() {
+        return Err(why);
+    }
+    Guest::new(series).map_err(|error| format!("no kernel for the guest: {error:#}"))
+}
+
 /// A guest in the making.
 #[derive(Debug)]
 pub struct Guest {
@@ -45,6 +53,7 @@ pub struct Guest {
     modules: Vec<PathBuf>,
     memory_mib: u32,
     arguments: String,
+    as_init: bool,
 }
 
 /// What came of a guest.
@@ -69,6 +78,7 @@ impl Guest {
             modules: Vec::new(),
             memory_mib: 1_024,
             arguments: String::new(),
+            as_init: false,
         };
         let busybox = binary::find("busybox").context("no busybox")?;
         guest.add(&busybox, "/bin/busybox")?;
@@ -121,6 +131,11 @@ impl Guest {
     pub fn argument(&mut self, argument: &str) {
         self.arguments.push(' ');
         self.arguments.push_str(argument);
+    }
+
+    /// Process 1 itself reads the script, which must not call `exit` then but `return`.
+    pub fn script_is_init(&mut self) {
+        self.as_init = true;
     }
 
     /// Sets the memory.
@@ -198,7 +213,8 @@ impl Guest {
         }
         archive.device("/dev/console", 5, 1)?;
         archive.link("/bin/sh", "busybox")?;
-        archive.file("/init", 0o755, INIT.as_bytes())?;
+        let start = if self.as_init { "." } else { "sh" };
+        archive.file("/init", 0o755, INIT.replace("START", start).as_bytes())?;
         archive.file("/script", 0o755, script.as_bytes())?;
         for (at, module) in self.modules.iter().enumerate() {
             let content = kernel::read_module(module)?;
@@ -223,9 +239,8 @@ hostname guest
 ip link set lo up
 for module in /modules/*.ko; do [ -f "$module" ] && insmod "$module"; done
 stty -F /dev/ttyS1 raw -echo
-sh /script >/dev/ttyS1 2>&1
+START /script >/dev/ttyS1 2>&1
 echo "guest-script-ended-with $?" >/dev/ttyS1
-sync
 poweroff -f
 "#;
 
