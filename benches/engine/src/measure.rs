@@ -24,14 +24,16 @@ pub fn hot(neutral: &[Neutral], mut evaluate: impl FnMut(&Event)) -> f64 {
     taken.as_nanos() as f64 / neutral.len() as f64
 }
 
+/// Nanoseconds that `evaluate` takes for each of these events.
+pub fn each(events: &[Event], mut evaluate: impl FnMut(&Event)) -> f64 {
+    let start = Instant::now();
+    for event in events {
+        evaluate(event);
+    }
+    start.elapsed().as_nanos() as f64 / events.len().max(1) as f64
+}
+
 /// The least of several measurements.
 pub fn least(times: usize, mut measure: impl FnMut() -> f64) -> f64 {
     (0..times).map(|_| measure()).fold(f64::INFINITY, f64::min)
-}
-
-/// The median of several measurements.
-pub fn median(times: usize, mut measure: impl FnMut() -> f64) -> f64 {
-    let mut measured: Vec<f64> = (0..times).map(|_| measure()).collect();
-    measured.sort_by(f64::total_cmp);
-    measured[measured.len() / 2]
 }

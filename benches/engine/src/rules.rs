@@ -36,6 +36,28 @@ pub fn rule(json: &Value, number: usize) -> Result<Rule> {
     })
 }
 
+/// The same rule, said of the acting process in network and DNS events; none if
+/// it speaks of what such events do not have.
+pub fn actor_rule(json: &Value, number: usize) -> Result<Option<Rule>> {
+    let condition = expr(json, Subject::Actor)?;
+    let mut elsewhere = false;
+    condition.predicates(&mut |predicate| {
+        elsewhere |= matches!(predicate.field, Field::Process(Subject::Parent, _));
+        elsewhere |= predicate.field == Field::Event(EventAttr::QueryHostname);
+    });
+    let classes = vec![
+        EventClass::NetworkConnect,
+        EventClass::NetworkListen,
+        EventClass::DnsQuery,
+    ];
+    Ok((!elsewhere).then(|| Rule {
+        info: Arc::new(info(number)),
+        classes,
+        condition,
+        exceptions: Vec::new(),
+    }))
+}
+
 /// The class that a rule's topmost *and* asks for.
 pub fn etype(json: &Value) -> Option<u64> {
     let parts = json["and"].as_array().map_or(std::slice::from_ref(json), |parts| parts);
