@@ -3,6 +3,8 @@
 CARGO ?= cargo
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 ARGS ?=
+# What a normal build leaves out.
+OTHER_WORKSPACES = benches/engine fuzz
 
 .DEFAULT_GOAL := help
 .PHONY: help run test bench lint fmt fuzz-smoke setup
@@ -26,13 +28,18 @@ bench: ## the cost of an event, memory, and lost events, as a table
 lint: ## formatting and clippy, without a warning
 	@scripts/setup.sh build
 	$(CARGO) fmt --all --check
+	@for other in $(OTHER_WORKSPACES); do \
+		set -x; $(CARGO) fmt --check --manifest-path $$other/Cargo.toml || exit 1; \
+	done
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) clippy --locked --manifest-path benches/engine/Cargo.toml --target-dir $(TARGET_DIR) -- -D warnings
 
 fmt: ## format the Rust code
 	$(CARGO) fmt --all
+	@for other in $(OTHER_WORKSPACES); do $(CARGO) fmt --manifest-path $$other/Cargo.toml; done
 
 fuzz-smoke: ## build every fuzz target and run each for a few seconds
-	@scripts/setup.sh build
+	@scripts/setup.sh test
 	@scripts/fuzz-smoke.sh
 
 setup: ## install the Debian packages that building and testing need

@@ -25,9 +25,11 @@ zlib1g-dev       needed by libelf
 '
 test_packages='
 busybox-static   user space of test containers and guests
+g++              compiles libFuzzer, for the fuzz targets
 iproute2         network namespaces for tests
 qemu-system-x86  guests: other kernels, and tests that could harm a host
 runc             test containers
+xz-utils         unpacks kernel modules for guests
 '
 
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
