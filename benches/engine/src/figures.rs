@@ -107,7 +107,11 @@ impl Bench {
                 program.evaluate(event, &mut scratch, &mut verdicts);
             })
         });
-        let asked: u64 = scratch.stats(&program).iter().map(|stats| stats.candidates).sum();
+        let asked: u64 = scratch
+            .stats(&program)
+            .iter()
+            .map(|stats| stats.candidates)
+            .sum();
         Measured {
             each_ns,
             compile_ms,
@@ -157,7 +161,11 @@ impl Bench {
             reference.evaluate(&event, &mut folder, &mut expected);
             let expected: Vec<u32> = expected.matched.iter().map(|rule| rule.0).collect();
             let found = peer.matches(&event).to_vec();
-            ensure!(expected == found, "{} differs from the reference: {expected:?}, {found:?} on {event:?}", peer.name());
+            ensure!(
+                expected == found,
+                "{} differs from the reference: {expected:?}, {found:?} on {event:?}",
+                peer.name()
+            );
         }
         Ok(least(3, || {
             measure::hot(&self.neutral[..few.min(self.neutral.len())], |event| {
@@ -177,7 +185,9 @@ impl Bench {
         let mut scratch = Scratch::new();
         let mut verdicts = Verdicts::default();
         least(9, || {
-            measure::hot(&exec, |event| program.evaluate(event, &mut scratch, &mut verdicts))
+            measure::hot(&exec, |event| {
+                program.evaluate(event, &mut scratch, &mut verdicts)
+            })
         })
     }
 
@@ -194,11 +204,17 @@ impl Bench {
         let actors: Vec<Arc<Process>> = self.neutral[..200]
             .iter()
             .filter_map(|neutral| match world.event(neutral) {
-                Event { detail: Detail::Exec(exec), .. } => Some(exec.process),
+                Event {
+                    detail: Detail::Exec(exec),
+                    ..
+                } => Some(exec.process),
                 event => event.actor.process.known().cloned(),
             })
             .collect();
-        let others = self.neutral.iter().filter(|n| n.class() != EventClass::ProcessExec);
+        let others = self
+            .neutral
+            .iter()
+            .filter(|n| n.class() != EventClass::ProcessExec);
         let events: Vec<Event> = others
             .enumerate()
             .map(|(number, neutral)| {
@@ -215,7 +231,9 @@ impl Bench {
         let mut scratch = Scratch::new();
         let mut verdicts = Verdicts::default();
         Ok(least(9, || {
-            measure::each(&events, |event| program.evaluate(event, &mut scratch, &mut verdicts))
+            measure::each(&events, |event| {
+                program.evaluate(event, &mut scratch, &mut verdicts)
+            })
         }))
     }
 
@@ -229,20 +247,39 @@ impl Bench {
         let mut folder = Folder::default();
         let mut verdicts = Verdicts::default();
         let mut figures = Vec::new();
-        for (bytes, cut) in [(1024, false), (2048, false), (4096, false), (8192, false), (16384, false), (4096, true)] {
+        for (bytes, cut) in [
+            (1024, false),
+            (2048, false),
+            (4096, false),
+            (8192, false),
+            (16384, false),
+            (4096, true),
+        ] {
             let mut world = World::default();
             let events: Vec<Event> = (0..64)
-                .map(|number| hostile_event(world.event(&self.neutral[number]), &needles, bytes, cut, number))
+                .map(|number| {
+                    hostile_event(
+                        world.event(&self.neutral[number]),
+                        &needles,
+                        bytes,
+                        cut,
+                        number,
+                    )
+                })
                 .collect();
             check(&program, &reference, &events)?;
             figures.push(HostileFigures {
                 bytes,
                 cut,
                 naive_ns: least(5, || {
-                    measure::each(&events, |event| reference.evaluate(event, &mut folder, &mut verdicts))
+                    measure::each(&events, |event| {
+                        reference.evaluate(event, &mut folder, &mut verdicts)
+                    })
                 }),
                 program_ns: least(9, || {
-                    measure::each(&events, |event| program.evaluate(event, &mut scratch, &mut verdicts))
+                    measure::each(&events, |event| {
+                        program.evaluate(event, &mut scratch, &mut verdicts)
+                    })
                 }),
             });
         }
@@ -268,7 +305,13 @@ fn needles(rules: &[Rule]) -> Vec<String> {
 
 /// An exec event with a command line stuffed with needles, another part of them
 /// for each number.
-fn hostile_event(event: Event, needles: &[String], bytes: usize, cut: bool, number: usize) -> Event {
+fn hostile_event(
+    event: Event,
+    needles: &[String],
+    bytes: usize,
+    cut: bool,
+    number: usize,
+) -> Event {
     let mut line = String::new();
     for needle in needles.iter().cycle().skip(number * 131) {
         if line.len() + needle.len() > bytes {
@@ -281,7 +324,11 @@ fn hostile_event(event: Event, needles: &[String], bytes: usize, cut: bool, numb
     };
     let line = line.into_boxed_str();
     let image = Image {
-        cmd_line: if cut { Datum::Truncated(line) } else { Datum::Known(line) },
+        cmd_line: if cut {
+            Datum::Truncated(line)
+        } else {
+            Datum::Known(line)
+        },
         ..(*actor.image).clone()
     };
     let process = Process::new(actor.key, Arc::new(image), actor.parent.clone());
@@ -304,7 +351,10 @@ fn check(program: &Program, reference: &Evaluator, events: &[Event]) -> Result<u
     for event in events {
         reference.evaluate(event, &mut folder, &mut expected);
         program.evaluate(event, &mut scratch, &mut found);
-        ensure!(expected == found, "the program differs from the reference on {event:?}");
+        ensure!(
+            expected == found,
+            "the program differs from the reference on {event:?}"
+        );
         matches += found.matched.len();
     }
     Ok(matches)
@@ -318,4 +368,3 @@ pub fn of_size(figures: &Figures, rules: usize) -> Result<&SizeFigures> {
         .find(|size| size.rules == rules)
         .context("a measured size")
 }
-

@@ -22,7 +22,10 @@ fn main() -> Result<()> {
     let folder = std::env::var_os("PICKET_WORKLOAD")
         .map_or_else(|| PathBuf::from("../shared/workload"), PathBuf::from);
     if !folder.exists() {
-        println!("engine: no workload at {}: nothing is measured", folder.display());
+        println!(
+            "engine: no workload at {}: nothing is measured",
+            folder.display()
+        );
         return Ok(());
     }
     let neutral = workload::events(&folder)?;

@@ -18,20 +18,44 @@ pub fn table(figures: &Figures) -> String {
     };
     line(&cells("figure", &|size| format!("{} rules", size.rules)));
     line(&cells("---", &|_| "---".to_owned()));
-    line(&cells("reference (naive), ns an event", &|size| format!("{:.0}", size.naive_ns)));
-    line(&cells("program, ns an event", &|size| format!("{:.0}", size.program_ns)));
-    line(&cells("times faster than naive", &|size| ratio(size.naive_ns, size.program_ns)));
-    let peers: Vec<&str> = figures.sizes[0].peers.iter().map(|(name, _)| *name).collect();
+    line(&cells("reference (naive), ns an event", &|size| {
+        format!("{:.0}", size.naive_ns)
+    }));
+    line(&cells("program, ns an event", &|size| {
+        format!("{:.0}", size.program_ns)
+    }));
+    line(&cells("times faster than naive", &|size| {
+        ratio(size.naive_ns, size.program_ns)
+    }));
+    let peers: Vec<&str> = figures.sizes[0]
+        .peers
+        .iter()
+        .map(|(name, _)| *name)
+        .collect();
     for (number, name) in peers.iter().enumerate() {
-        line(&cells(&format!("{name}, ns an event"), &|size| format!("{:.0}", size.peers[number].1)));
-        line(&cells(&format!("times faster than {name}"), &|size| ratio(size.peers[number].1, size.program_ns)));
+        line(&cells(&format!("{name}, ns an event"), &|size| {
+            format!("{:.0}", size.peers[number].1)
+        }));
+        line(&cells(&format!("times faster than {name}"), &|size| {
+            ratio(size.peers[number].1, size.program_ns)
+        }));
     }
     let least = figures.sizes[0].program_ns;
-    line(&cells("growth from 10 rules", &|size| ratio(size.program_ns, least)));
-    line(&cells("candidate rules an event", &|size| format!("{:.1}", size.candidates)));
-    line(&cells("compile, ms", &|size| format!("{:.0}", size.compile_ms)));
-    line(&cells("memory of the tables, MB", &|size| format!("{:.2}", size.memory as f64 / 1e6)));
-    line(&cells("matches compared with the reference", &|size| size.checked.to_string()));
+    line(&cells("growth from 10 rules", &|size| {
+        ratio(size.program_ns, least)
+    }));
+    line(&cells("candidate rules an event", &|size| {
+        format!("{:.1}", size.candidates)
+    }));
+    line(&cells("compile, ms", &|size| {
+        format!("{:.0}", size.compile_ms)
+    }));
+    line(&cells("memory of the tables, MB", &|size| {
+        format!("{:.2}", size.memory as f64 / 1e6)
+    }));
+    line(&cells("matches compared with the reference", &|size| {
+        size.checked.to_string()
+    }));
     text.push('\n');
     let _ = writeln!(
         text,
@@ -41,7 +65,8 @@ pub fn table(figures: &Figures) -> String {
         figures.actor_ns / figures.exec_ns
     );
     text += "Command lines stuffed with what 1,000 rules look for:\n\n";
-    text += "| bytes | naive, ns | program, ns | times faster | ns a byte |\n|---|---|---|---|---|\n";
+    text +=
+        "| bytes | naive, ns | program, ns | times faster | ns a byte |\n|---|---|---|---|---|\n";
     for hostile in &figures.hostile {
         let _ = writeln!(
             text,
@@ -65,7 +90,10 @@ fn ratio(one: f64, other: f64) -> String {
 pub fn write(figures: &Figures) -> Result<()> {
     let folder = Path::new("docs/performance");
     std::fs::create_dir_all(folder).context("docs/performance")?;
-    let text = format!("{INTRODUCTION}{}\n![cost of an event over the number of rules](engine-cost.svg)\n", table(figures));
+    let text = format!(
+        "{INTRODUCTION}{}\n![cost of an event over the number of rules](engine-cost.svg)\n",
+        table(figures)
+    );
     std::fs::write(folder.join("engine.md"), text)?;
     std::fs::write(folder.join("engine-cost.svg"), drawing(figures)?)?;
     Ok(())
@@ -91,24 +119,63 @@ fn drawing(figures: &Figures) -> Result<String> {
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
     );
-    for (ns, name) in [(1e2, "100 ns"), (1e3, "1 µs"), (1e4, "10 µs"), (1e5, "100 µs"), (1e6, "1 ms"), (1e7, "10 ms")] {
+    for (ns, name) in [
+        (1e2, "100 ns"),
+        (1e3, "1 µs"),
+        (1e4, "10 µs"),
+        (1e5, "100 µs"),
+        (1e6, "1 ms"),
+        (1e7, "10 ms"),
+    ] {
         let at = y(ns);
-        let _ = writeln!(svg, "<line x1=\"70\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\" stroke=\"#ddd\"/><text x=\"62\" y=\"{:.1}\" text-anchor=\"end\">{name}</text>", WIDTH - 40.0, at + 4.0);
+        let _ = writeln!(
+            svg,
+            "<line x1=\"70\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\" stroke=\"#ddd\"/><text x=\"62\" y=\"{:.1}\" text-anchor=\"end\">{name}</text>",
+            WIDTH - 40.0,
+            at + 4.0
+        );
     }
     for size in &figures.sizes {
-        let _ = writeln!(svg, "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>", x(size.rules), HEIGHT - 20.0, size.rules);
+        let _ = writeln!(
+            svg,
+            "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+            x(size.rules),
+            HEIGHT - 20.0,
+            size.rules
+        );
     }
-    let _ = writeln!(svg, "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">rules</text>", WIDTH / 2.0, HEIGHT - 4.0);
+    let _ = writeln!(
+        svg,
+        "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">rules</text>",
+        WIDTH / 2.0,
+        HEIGHT - 4.0
+    );
     let mut curve = |name: &str, color: &str, of: &dyn Fn(&SizeFigures) -> f64| -> Result<()> {
-        let points: Vec<String> = figures.sizes.iter().map(|size| format!("{:.1},{:.1}", x(size.rules), y(of(size)))).collect();
+        let points: Vec<String> = figures
+            .sizes
+            .iter()
+            .map(|size| format!("{:.1},{:.1}", x(size.rules), y(of(size))))
+            .collect();
         let last = figures.sizes.last().context("a measured size")?;
-        let _ = writeln!(svg, "<polyline points=\"{}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"/><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" fill=\"{color}\">{name}</text>", points.join(" "), x(last.rules), y(of(last)) - 8.0);
+        let _ = writeln!(
+            svg,
+            "<polyline points=\"{}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"/><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" fill=\"{color}\">{name}</text>",
+            points.join(" "),
+            x(last.rules),
+            y(of(last)) - 8.0
+        );
         Ok(())
     };
     curve("naive", "#b33", &|size| size.naive_ns)?;
-    let peers: Vec<&str> = of_size(figures, 10)?.peers.iter().map(|(name, _)| *name).collect();
+    let peers: Vec<&str> = of_size(figures, 10)?
+        .peers
+        .iter()
+        .map(|(name, _)| *name)
+        .collect();
     for (number, name) in peers.iter().enumerate() {
-        curve(name, ["#b80", "#666"][number % 2], &|size| size.peers[number].1)?;
+        curve(name, ["#b80", "#666"][number % 2], &|size| {
+            size.peers[number].1
+        })?;
     }
     curve("Picket", "#06c", &|size| size.program_ns)?;
     svg += "</svg>\n";

@@ -60,7 +60,9 @@ pub fn actor_rule(json: &Value, number: usize) -> Result<Option<Rule>> {
 
 /// The class that a rule's topmost *and* asks for.
 pub fn etype(json: &Value) -> Option<u64> {
-    let parts = json["and"].as_array().map_or(std::slice::from_ref(json), |parts| parts);
+    let parts = json["and"]
+        .as_array()
+        .map_or(std::slice::from_ref(json), |parts| parts);
     parts
         .iter()
         .find(|part| part["p"][0] == "etype")
@@ -165,7 +167,13 @@ fn text(operator: &str, values: &[Value], ignore_case: bool) -> Result<TextTest>
 fn ancestors(values: &[Value]) -> Result<Expr> {
     let names = values
         .iter()
-        .map(|value| Ok(value.as_str().context("a text")?.trim_matches('|').to_owned()))
+        .map(|value| {
+            Ok(value
+                .as_str()
+                .context("a text")?
+                .trim_matches('|')
+                .to_owned())
+        })
         .collect::<Result<_>>()?;
     let name = Predicate {
         field: Field::Process(Subject::Element, ProcessAttr::Name),

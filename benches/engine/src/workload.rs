@@ -26,7 +26,16 @@ pub struct Neutral {
 
 /// Names of the text fields.
 pub const TEXTS: [&str; 10] = [
-    "exe", "name", "cmdline", "pname", "pexe", "pcmdline", "ancestors", "user", "cwd", "dns",
+    "exe",
+    "name",
+    "cmdline",
+    "pname",
+    "pexe",
+    "pcmdline",
+    "ancestors",
+    "user",
+    "cwd",
+    "dns",
 ];
 /// Names of the number fields.
 pub const NUMBERS: [&str; 5] = ["etype", "uid", "pid", "dport", "dip"];
@@ -140,7 +149,12 @@ impl World {
 
     fn parent(&mut self, neutral: &Neutral) -> Arc<Process> {
         let text = |field| neutral.text(field).to_owned();
-        let key = (text("pname"), text("pexe"), text("pcmdline"), text("ancestors"));
+        let key = (
+            text("pname"),
+            text("pexe"),
+            text("pcmdline"),
+            text("ancestors"),
+        );
         if let Some(known) = self.parents.get(&key) {
             return known.clone();
         }
@@ -220,7 +234,7 @@ fn network(neutral: &Neutral) -> Network {
 pub fn events(folder: &Path) -> Result<Vec<Neutral>> {
     let events: Vec<Neutral> = read(&folder.join("events.jsonl.zst"))?
         .iter()
-        .map(|json| Neutral::new(json))
+        .map(Neutral::new)
         .collect();
     if events.is_empty() {
         bail!("the workload has no events");

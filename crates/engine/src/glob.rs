@@ -11,6 +11,9 @@ use crate::truth::Truth;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glob {
     parts: Vec<Part>,
+    /// The texts between the runs, if there is nothing else: first, middle ones,
+    /// last.
+    literals: Option<Vec<Box<str>>>,
     ignore_case: bool,
 }
 
@@ -71,7 +74,11 @@ impl Glob {
                 parts.push(part);
             }
         }
-        Glob { parts, ignore_case }
+        Glob {
+            literals: literals(&parts),
+            parts,
+            ignore_case,
+        }
     }
 
     /// Its elements; two runs never stand side by side.
@@ -82,6 +89,21 @@ impl Glob {
     /// Whether the whole text matches. Takes time linear in the text's length
     /// (times the pattern's).
     pub fn is_match(&self, text: &str) -> bool {
+        match &self.literals {
+            Some(literals) if !self.ignore_case => literals_match(literals, text.as_bytes()),
+            _ => self.chars_match(text),
+        }
+    }
+
+    /// The same for a text that is folded already, if case is ignored.
+    pub fn is_match_folded(&self, text: &str) -> bool {
+        match &self.literals {
+            Some(literals) => literals_match(literals, text.as_bytes()),
+            None => self.chars_match(text),
+        }
+    }
+
+    fn chars_match(&self, text: &str) -> bool {
         let mut rest = text.chars();
         let mut at = 0;
         // Where to resume when a char does not fit: one char further into the last run.
@@ -95,13 +117,11 @@ impl Glob {
                 resume = Some((at, rest.clone()));
                 continue;
             }
-            let before = rest.clone();
             match (rest.next(), self.parts.get(at)) {
                 (None, None) => return true,
                 (None, Some(_)) => return false,
                 (Some(c), Some(part)) if part.takes(self.fold(c)) => at += 1,
                 _ => {
-                    drop(before);
                     let Some((start, from)) = &mut resume else {
                         return false;
                     };
@@ -144,6 +164,44 @@ impl Glob {
     fn fold(&self, c: char) -> char {
         if self.ignore_case { fold_char(c) } else { c }
     }
+}
+
+/// The texts between the runs of a glob that has only chars besides.
+fn literals(parts: &[Part]) -> Option<Vec<Box<str>>> {
+    let mut literals = vec![String::new()];
+    for part in parts {
+        match (part, literals.last_mut()) {
+            (Part::Char(c), Some(last)) => last.push(*c),
+            (Part::Run, _) => literals.push(String::new()),
+            _ => return None,
+        }
+    }
+    Some(literals.into_iter().map(Into::into).collect())
+}
+
+/// Whether the text begins with the first literal, ends with the last and holds
+/// the others in order between them.
+fn literals_match(literals: &[Box<str>], text: &[u8]) -> bool {
+    let Some((first, others)) = literals.split_first() else {
+        return text.is_empty();
+    };
+    let Some((last, middle)) = others.split_last() else {
+        return text == first.as_bytes();
+    };
+    let Some(mut rest) = text.strip_prefix(first.as_bytes()) else {
+        return false;
+    };
+    let Some(inside) = rest.strip_suffix(last.as_bytes()) else {
+        return false;
+    };
+    rest = inside;
+    middle.iter().all(|own| {
+        let Some(at) = memchr::memmem::find(rest, own.as_bytes()) else {
+            return false;
+        };
+        rest = &rest[at + own.len()..];
+        true
+    })
 }
 
 /// A set after its `[`: the part, and how many chars it takes with its `]`.
@@ -212,6 +270,24 @@ mod tests {
             ("*ab", "aab", true),
         ] {
             assert_eq!(is_match(pattern, text), expected, "{pattern} on {text}");
+        }
+    }
+
+    #[test]
+    fn both_ways_of_matching_agree() {
+        for pattern in [
+            "", "*", "a*", "*a", "a*a", "*ab*b*", "ab*ba", "a*b*c", "**", "é*",
+        ] {
+            for text in [
+                "", "a", "aa", "aba", "ab", "abb", "abba", "abcbc", "éa", "xabxbx",
+            ] {
+                let glob = Glob::new(pattern, false);
+                assert_eq!(
+                    glob.is_match(text),
+                    glob.chars_match(text),
+                    "{pattern} on {text}"
+                );
+            }
         }
     }
 

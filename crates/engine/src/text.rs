@@ -84,8 +84,8 @@ impl Matcher {
 
     /// Whether it holds of the text, as far as that can be seen.
     pub fn test(&self, sight: Sight<'_>, folder: &mut Folder) -> Truth {
-        // Globs and regexes fold for themselves.
-        let fold = self.ignore_case && !matches!(self.kind, Kind::Glob(_) | Kind::Regex(_));
+        // Regexes fold for themselves.
+        let fold = self.ignore_case && !matches!(self.kind, Kind::Regex(_));
         let text = if fold {
             folder.fold(sight.text)
         } else {
@@ -130,7 +130,7 @@ impl Matcher {
             Kind::Contains(finder) => finder.find(bytes).is_some().into(),
             Kind::StartsWith(own) => bytes.starts_with(own.as_bytes()).into(),
             Kind::EndsWith(own) => bytes.ends_with(own.as_bytes()).into(),
-            Kind::Glob(glob) => glob.is_match(text).into(),
+            Kind::Glob(glob) => glob.is_match_folded(text).into(),
             Kind::Regex(regex) => regex.on_whole(text),
         }
     }

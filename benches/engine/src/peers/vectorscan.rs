@@ -72,9 +72,16 @@ pub struct Vectorscan {
 impl Vectorscan {
     pub fn new(rules: &[Rule], sample: &[Neutral]) -> Vectorscan {
         let mut world = World::default();
-        let sample: Vec<Event> = sample.iter().take(500).map(|one| world.event(one)).collect();
+        let sample: Vec<Event> = sample
+            .iter()
+            .take(500)
+            .map(|one| world.event(one))
+            .collect();
         let mut this = Vectorscan {
-            rules: rules.iter().map(|rule| Evaluator::new(std::slice::from_ref(rule))).collect(),
+            rules: rules
+                .iter()
+                .map(|rule| Evaluator::new(std::slice::from_ref(rule)))
+                .collect(),
             fields: BTreeMap::new(),
             always: HashMap::new(),
             scratch: null_mut(),
@@ -100,7 +107,11 @@ impl Vectorscan {
         let best = parts
             .iter()
             .filter_map(|part| match part {
-                Expr::Predicate(Predicate { field, test: Test::Text(text), .. }) => {
+                Expr::Predicate(Predicate {
+                    field,
+                    test: Test::Text(text),
+                    ..
+                }) => {
                     let test = PreparedTest::new(&Test::Text(text.clone()));
                     let mut folder = Folder::default();
                     let hits = sample
@@ -111,7 +122,13 @@ impl Vectorscan {
                         })
                         .count();
                     let shortest = text.patterns.iter().map(String::len).min().unwrap_or(0);
-                    Some((hits, text.how == TextMatch::Regex, usize::MAX - shortest, *field, text))
+                    Some((
+                        hits,
+                        text.how == TextMatch::Regex,
+                        usize::MAX - shortest,
+                        *field,
+                        text,
+                    ))
                 }
                 _ => None,
             })
@@ -119,7 +136,10 @@ impl Vectorscan {
         for &class in &rule.classes {
             match best {
                 Some((.., field, text)) => {
-                    self.fields.entry((class, field)).or_default().add(text, number);
+                    self.fields
+                        .entry((class, field))
+                        .or_default()
+                        .add(text, number);
                 }
                 None => self.always.entry(class).or_default().push(number),
             }
@@ -144,7 +164,14 @@ impl FieldIndex {
                 TextMatch::Regex => pattern.clone(),
             };
             let case = if text.ignore_case { CASELESS } else { 0 };
-            let flags = case | SINGLEMATCH | PREFILTER | if text.how == TextMatch::Glob { DOTALL } else { 0 };
+            let flags = case
+                | SINGLEMATCH
+                | PREFILTER
+                | if text.how == TextMatch::Glob {
+                    DOTALL
+                } else {
+                    0
+                };
             if let Ok(expression) = CString::new(expression) {
                 self.patterns.push((expression, flags, rule));
             }
@@ -155,7 +182,11 @@ impl FieldIndex {
         if self.patterns.is_empty() {
             return;
         }
-        let expressions: Vec<*const c_char> = self.patterns.iter().map(|(text, ..)| text.as_ptr()).collect();
+        let expressions: Vec<*const c_char> = self
+            .patterns
+            .iter()
+            .map(|(text, ..)| text.as_ptr())
+            .collect();
         let flags: Vec<c_uint> = self.patterns.iter().map(|&(_, flags, _)| flags).collect();
         let ids: Vec<c_uint> = self.patterns.iter().map(|&(.., rule)| rule).collect();
         let (mut database, mut error) = (null_mut(), null_mut());
@@ -181,7 +212,13 @@ impl FieldIndex {
     }
 }
 
-extern "C" fn on_match(id: c_uint, _: c_ulonglong, _: c_ulonglong, _: c_uint, context: *mut c_void) -> c_int {
+extern "C" fn on_match(
+    id: c_uint,
+    _: c_ulonglong,
+    _: c_ulonglong,
+    _: c_uint,
+    context: *mut c_void,
+) -> c_int {
     // SAFETY: `matches` passes its own list, which nothing else touches meanwhile.
     unsafe { &mut *context.cast::<Vec<u32>>() }.push(id);
     0
@@ -195,7 +232,8 @@ impl Peer for Vectorscan {
     fn matches(&mut self, event: &Event) -> &[u32] {
         self.candidates.clear();
         self.matched.clear();
-        self.candidates.extend(self.always.get(&event.class).into_iter().flatten());
+        self.candidates
+            .extend(self.always.get(&event.class).into_iter().flatten());
         for ((class, field), index) in &self.fields {
             if *class != event.class {
                 continue;
@@ -203,8 +241,11 @@ impl Peer for Vectorscan {
             let Datum::Known(Value::Str(text)) = event.value(*field) else {
                 continue;
             };
-            self.candidates.extend(index.equals.get(text).into_iter().flatten());
-            let Some(database) = index.database else { continue };
+            self.candidates
+                .extend(index.equals.get(text).into_iter().flatten());
+            let Some(database) = index.database else {
+                continue;
+            };
             // SAFETY: database and scratch are the library's; the text and the list
             // outlive the call.
             let status = unsafe {

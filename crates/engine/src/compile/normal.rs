@@ -181,12 +181,13 @@ impl Interner {
                     .or_insert_with(|| Arc::new(LazyRegex::new(pattern, ignore_case)))
                     .clone()
             });
+            let patterns = patterns(test);
             self.atoms.push(Atom {
                 source,
                 test: prepared,
-                quick: self.constants.add(test),
+                quick: self.constants.add(test, &patterns),
             });
-            self.patterns.push(patterns(test));
+            self.patterns.push(patterns);
         }
         Tree::Literal(Literal::new(place, id, negated))
     }

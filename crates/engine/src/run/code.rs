@@ -9,6 +9,7 @@ use crate::compile::normal::Atom;
 use crate::fold::Folder;
 use crate::naive::Node;
 use crate::run::chains::Chain;
+use crate::run::presence::{LONG, Presence};
 use crate::run::quick::{Constants, Operation, Quick};
 use crate::truth::Truth;
 use picket_model::event::{Value, process_value};
@@ -121,6 +122,7 @@ pub(crate) struct View<'e> {
 #[derive(Debug, Default)]
 pub(crate) struct Work {
     pub folder: Folder,
+    pub presence: Presence,
     /// Truths of this epoch: `epoch << 2 | truth`.
     memo: Vec<u32>,
     epoch: u32,
@@ -203,7 +205,7 @@ impl Code {
                 };
             }
             let instruction = &self.instructions[at as usize];
-            let holds = match self.truth(instruction, view, work) {
+            let holds = match self.truth(instruction, unknown_holds, view, work) {
                 Truth::True => true,
                 Truth::False => false,
                 Truth::Unknown => {
@@ -224,11 +226,17 @@ impl Code {
     }
 
     #[inline]
-    fn truth(&self, instruction: &Instruction, view: &View<'_>, work: &mut Work) -> Truth {
+    fn truth(
+        &self,
+        instruction: &Instruction,
+        unknown_holds: bool,
+        view: &View<'_>,
+        work: &mut Work,
+    ) -> Truth {
         let Literal { place, negated, id } = instruction.literal;
         let truth = match place {
             Place::Process | Place::Parent | Place::Actor | Place::Element | Place::Event => {
-                self.atom(instruction, view, work)
+                self.atom(instruction, unknown_holds && !negated, view, work)
             }
             Place::ProcessAncestors => view.ancestors[0].truth(id),
             Place::ActorAncestors => view.ancestors[1].truth(id),
@@ -239,7 +247,13 @@ impl Code {
     }
 
     #[inline]
-    fn atom(&self, instruction: &Instruction, view: &View<'_>, work: &mut Work) -> Truth {
+    fn atom(
+        &self,
+        instruction: &Instruction,
+        unknown_will_do: bool,
+        view: &View<'_>,
+        work: &mut Work,
+    ) -> Truth {
         let Literal { place, id, .. } = instruction.literal;
         let value = match (instruction.source, place.role()) {
             (Source::Process(attr), Some(role)) => match view.subjects[role as usize] {
@@ -259,6 +273,25 @@ impl Code {
         let quick = instruction.quick;
         let quickly = match (value, quick.operation) {
             (_, Operation::Prepared) => None,
+            // A beginning never denies what may follow: do not search it yet.
+            (Datum::Truncated(Value::Str(_)), Operation::Contains | Operation::EndsWith)
+                if unknown_will_do =>
+            {
+                return Truth::Unknown;
+            }
+            (Datum::Known(Value::Str(text)), Operation::Contains | Operation::Needs)
+                if text.len() > LONG
+                    && !self.constants.may_hold(quick, text, &mut work.presence) =>
+            {
+                Some(false)
+            }
+            (Datum::Truncated(Value::Str(text)), Operation::Contains)
+                if text.len() > LONG
+                    && !self.constants.may_hold(quick, text, &mut work.presence) =>
+            {
+                return Truth::Unknown;
+            }
+            (_, Operation::Needs) => None,
             (Datum::Known(Value::Str(text)), _) => {
                 self.constants.text(quick, text, &mut work.folder)
             }

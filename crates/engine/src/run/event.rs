@@ -89,6 +89,7 @@ impl State {
 pub(crate) fn evaluate(tables: &Tables, event: &Event, state: &mut State, verdicts: &mut Verdicts) {
     verdicts.clear();
     state.work.folder.forget();
+    state.work.presence.forget();
     state.from_lanes.clear();
     state.from_start.clear();
     state.counters.count_event(event.class);

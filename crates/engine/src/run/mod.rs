@@ -5,4 +5,5 @@ pub(crate) mod code;
 pub(crate) mod event;
 pub(crate) mod images;
 pub(crate) mod memo;
+pub(crate) mod presence;
 pub(crate) mod quick;

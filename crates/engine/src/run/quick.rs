@@ -6,7 +6,9 @@
 //! instruction says where. Everything unusual (cut values, lists, text that is
 //! not ASCII where case is ignored) goes to the prepared test instead.
 
+use crate::compile::pattern::Pattern;
 use crate::fold::Folder;
+use crate::run::presence::Presence;
 use picket_lang::ir::{Test, TextMatch};
 
 /// What an instruction does with the constants.
@@ -20,6 +22,9 @@ pub(crate) enum Operation {
     Contains,
     StartsWith,
     EndsWith,
+    /// Only the prepared test can tell, but it needs one of the constants to be
+    /// in the text.
+    Needs,
     /// The number lies in one of the ranges.
     Number,
     /// The Boolean is true.
@@ -59,7 +64,7 @@ pub(crate) struct Constants {
 
 impl Constants {
     /// Adds a test's constants.
-    pub(crate) fn add(&mut self, test: &Test) -> Quick {
+    pub(crate) fn add(&mut self, test: &Test, patterns: &[Pattern]) -> Quick {
         let start = self.bytes.len() as u32;
         match test {
             Test::Text(text)
@@ -70,7 +75,7 @@ impl Constants {
                     TextMatch::Contains => Operation::Contains,
                     TextMatch::StartsWith => Operation::StartsWith,
                     TextMatch::EndsWith => Operation::EndsWith,
-                    TextMatch::Glob | TextMatch::Regex => return Quick::PREPARED,
+                    TextMatch::Glob | TextMatch::Regex => return self.needs(patterns),
                 };
                 for pattern in &text.patterns {
                     self.bytes.extend((pattern.len() as u32).to_le_bytes());
@@ -107,6 +112,56 @@ impl Constants {
             },
             _ => Quick::PREPARED,
         }
+    }
+
+    /// The literals without which a glob or a regex does not match.
+    fn needs(&mut self, patterns: &[Pattern]) -> Quick {
+        let start = self.bytes.len() as u32;
+        let literal = |pattern: &Pattern| match pattern {
+            Pattern::Equals(text)
+            | Pattern::Prefix(text)
+            | Pattern::Suffix(text)
+            | Pattern::Contains(text) => Some(text.clone()),
+            _ => None,
+        };
+        let Some(literals) = patterns.iter().map(literal).collect::<Option<Vec<_>>>() else {
+            return Quick::PREPARED;
+        };
+        if literals.len() > MOST {
+            return Quick::PREPARED;
+        }
+        literals.iter().for_each(|literal| self.push(literal));
+        Quick {
+            operation: Operation::Needs,
+            ignore_case: true,
+            count: literals.len() as u16,
+            start,
+        }
+    }
+
+    fn push(&mut self, constant: &[u8]) {
+        self.bytes.extend((constant.len() as u32).to_le_bytes());
+        self.bytes.extend((rarest(constant) as u32).to_le_bytes());
+        self.bytes.extend(constant);
+    }
+
+    /// False only if none of the constants is in a long text.
+    pub(crate) fn may_hold(&self, quick: Quick, text: &str, presence: &mut Presence) -> bool {
+        let mut rest = self.bytes.get(quick.start as usize..).unwrap_or_default();
+        for _ in 0..quick.count {
+            let Some((length, after)) = rest.split_first_chunk::<4>() else {
+                return true;
+            };
+            let length = u32::from_le_bytes(*length) as usize;
+            let Some((own, after)) = after[4..].split_at_checked(length) else {
+                return true;
+            };
+            if presence.may_hold(text, own) {
+                return true;
+            }
+            rest = after;
+        }
+        false
     }
 
     /// Whether one of the constants holds of a whole text; none if the prepared
