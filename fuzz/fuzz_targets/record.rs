@@ -36,7 +36,13 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
             containers: Containers::replayed(Some(1)),
             names: Names::new(4),
         };
-        let mut assembler = Assembler::new(Limits::default(), enrichment, Arc::new(Host::default()), 1, 0);
+        let mut assembler = Assembler::new(
+            Limits::default(),
+            enrichment,
+            Arc::new(Host::default()),
+            1,
+            0,
+        );
         let _ = assembler.take(record);
     }
 });
