@@ -291,6 +291,13 @@ impl Code {
             {
                 return Truth::Unknown;
             }
+            // A glob or a regex is dearer than the search for what it needs.
+            (Datum::Known(Value::Str(text)), Operation::Needs) => {
+                match self.constants.text(quick, text, &mut work.folder) {
+                    Some(false) => Some(false),
+                    _ => None,
+                }
+            }
             (_, Operation::Needs) => None,
             (Datum::Known(Value::Str(text)), _) => {
                 self.constants.text(quick, text, &mut work.folder)

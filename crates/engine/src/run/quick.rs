@@ -186,7 +186,9 @@ impl Constants {
                 Operation::Equals => text == own,
                 Operation::StartsWith => text.starts_with(own),
                 Operation::EndsWith => text.ends_with(own),
-                Operation::Contains => contains(text, own, u32::from_le_bytes(*rare) as usize),
+                Operation::Contains | Operation::Needs => {
+                    contains(text, own, u32::from_le_bytes(*rare) as usize)
+                }
                 _ => return None,
             };
             if holds {
