@@ -1,4 +1,4 @@
-//! A container made by runc: busybox, over an overlay, with this host's network.
+//! A container made by runc: busybox, over an overlay, in namespaces of its own.
 
 use crate::binary::{self, CAUSE};
 use crate::scratch::{Scratch, unique};
@@ -32,18 +32,26 @@ pub fn missing() -> Option<String> {
 impl Container {
     /// Builds the file system.
     pub fn new() -> Result<Container> {
+        Container::with_image(|_| Ok(()))
+    }
+
+    /// Builds the file system, with what `add` puts into the image's folder.
+    pub fn with_image(add: impl FnOnce(&Path) -> Result<()>) -> Result<Container> {
         let scratch = Scratch::new()?;
         let id = format!("{:0>64}", unique().replace('-', "e2e"));
         let image = scratch.path().join("image");
-        for folder in ["bin", "usr/bin", "proc", "sys", "dev", "tmp", "etc"] {
+        for folder in [
+            "bin", "usr/bin", "usr/sbin", "root", "proc", "sys", "dev", "tmp", "etc",
+        ] {
             fs::create_dir_all(image.join(folder))?;
         }
         let busybox = binary::find("busybox").context("no busybox")?;
         fs::copy(busybox, image.join("bin/busybox"))?;
-        for applet in ["sh", "cp", "cat", "sleep", "true"] {
+        for applet in ["sh", "cp", "cat", "mkdir", "sleep", "true", "base64"] {
             symlink("busybox", image.join("bin").join(applet))?;
         }
         fs::copy(CAUSE, image.join(CAUSE_INSIDE.trim_start_matches('/')))?;
+        add(&image)?;
 
         let container = Container { id, scratch };
         for folder in ["upper", "work", "rootfs"] {
@@ -94,9 +102,6 @@ impl Container {
         spec["process"]["args"] = json!(["/bin/sh", "-c", script]);
         spec["root"] = json!({"path": "rootfs", "readonly": false});
         spec["linux"]["cgroupsPath"] = json!(format!("/docker/{}", self.id));
-        if let Some(namespaces) = spec["linux"]["namespaces"].as_array_mut() {
-            namespaces.retain(|namespace| namespace["type"] != "network");
-        }
         Ok(spec)
     }
 

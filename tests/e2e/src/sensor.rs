@@ -38,6 +38,14 @@ pub struct Stopped {
 }
 
 impl Builder {
+    /// Another subcommand that watches and writes findings as JSON lines.
+    pub fn command<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Builder {
+        Builder {
+            args: args.into_iter().map(|arg| arg.as_ref().into()).collect(),
+            wrapper: Vec::new(),
+        }
+    }
+
     /// With these rules and no others.
     pub fn new(rules: impl AsRef<OsStr>) -> Builder {
         Builder {
@@ -129,6 +137,13 @@ impl Sensor {
             .take(&wanted, |line| line.contains(part).then(|| line.to_owned()))
     }
 
+    /// Waits for a line on stdout with `part` in it, and takes it (`--format text`).
+    pub fn line_with(&mut self, part: &str) -> Result<String> {
+        let wanted = format!("a line with {part:?}");
+        self.findings
+            .take(&wanted, |line| line.contains(part).then(|| line.to_owned()))
+    }
+
     /// Waits for a finding of that rule, and takes it.
     pub fn finding(&mut self, rule: &str) -> Result<Finding> {
         self.finding_where(rule, |_| true)
@@ -166,6 +181,14 @@ impl Sensor {
             stopped.messages.join("\n")
         );
         Ok(stopped)
+    }
+
+    /// Stops one that writes text; what nobody had taken of it.
+    pub fn stop_text(mut self) -> Result<Vec<String>> {
+        self.signal(Signal::TERM)?;
+        let status = wait::for_exit(&mut self.child, "the sensor")?;
+        ensure!(status.code() == Some(0), "the sensor ended with {status}");
+        self.findings.rest()
     }
 
     /// Waits for it to end by itself.
