@@ -24,7 +24,7 @@ RUSTFLAGS='-Cpasses=sancov-module
     -Ccodegen-units=1'
 RUSTFLAGS=$(tr -s '\n ' ' ' <<<"$RUSTFLAGS")
 export RUSTFLAGS
-cargo build --release --manifest-path fuzz/Cargo.toml --target "$host" --target-dir "$target"
+cargo build --release --locked --manifest-path fuzz/Cargo.toml --target "$host" --target-dir "$target"
 
 for source in fuzz/fuzz_targets/*.rs; do
     name=$(basename "$source" .rs)
