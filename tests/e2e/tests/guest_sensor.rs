@@ -215,11 +215,23 @@ fn every_class_is_seen(series: kernel::Series) -> Result<()> {
     let Some(guest) = guest(series, &rules)? else {
         return Ok(());
     };
-    let script: String = ACTS
-        .iter()
-        .map(|(act, ..)| format!("picket-cause {act}\n"))
-        .collect();
+    let mut script =
+        String::from("picket doctor | while read -r line; do echo \"doctor: $line\"; done\n");
+    for (act, ..) in ACTS {
+        script += &format!("picket-cause {act}\n");
+    }
     let seen = Seen::of(&guest, &script)?;
+    for class in CLASSES {
+        let told = format!("doctor: ok  {class} ");
+        ensure!(
+            seen.outcome
+                .lines
+                .iter()
+                .any(|line| line.starts_with(&told)),
+            "{}",
+            seen.transcript()
+        );
+    }
     for (act, class, field, value) in ACTS {
         let finding = seen
             .event(class, |event| event.text(field) == value)

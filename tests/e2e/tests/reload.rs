@@ -4,6 +4,8 @@ use anyhow::{Result, ensure};
 use picket_e2e::rules::{RuleFile, quote};
 use picket_e2e::{Cause, Finding, Scratch, Sensor, needs_root};
 use rustix::process::Signal;
+use std::fs::File;
+use std::io::Write;
 
 const PROCESSES: usize = 3_000;
 
@@ -173,5 +175,33 @@ fn a_broken_reload_keeps_the_last_good_rules() -> Result<()> {
     target.run(["hold", "gone"])?;
     sensor.finding_where("more", |f| f.event().at("process.ext.args")[2] == "gone")?;
     sensor.stop()?;
+    Ok(())
+}
+
+#[test]
+fn a_file_that_is_being_written_is_not_taken_for_an_empty_one() -> Result<()> {
+    needs_root!();
+    const ROUNDS: usize = 20;
+    let scratch = Scratch::new()?;
+    let target = Cause::new(&scratch, "target")?;
+    let condition = format!("process.path == {}", quote(&target.path_text()));
+    let rules = RuleFile::new().rule("kept", "process.exec", &condition);
+    let path = rules.write(&scratch)?;
+    let mut sensor = Sensor::start(&scratch)?;
+    for round in 0..ROUNDS {
+        // As `cat >file` does it, with a signal at the worst moment.
+        let mut file = File::create(&path)?;
+        sensor.signal(Signal::HUP)?;
+        target.run(["hold", "while it is written", &round.to_string()])?;
+        file.write_all(rules.text().as_bytes())?;
+        drop(file);
+        target.run(["hold", "after", &round.to_string()])?;
+    }
+    for _ in 0..2 * ROUNDS {
+        sensor.finding("kept")?;
+    }
+    let stopped = sensor.stop()?;
+    let said = stopped.messages.join("\n");
+    ensure!(!said.contains("no rule any more"), "{said}");
     Ok(())
 }
