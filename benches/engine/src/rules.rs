@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use picket_engine::fold::fold;
 use picket_lang::ir::{Expr, IpNetwork, Predicate, Rule, Span, Test, TextMatch, TextTest};
 use picket_model::field::{EventAttr, Field, ProcessAttr, ProcessList, Subject};
-use picket_model::rule::{Origin, Outputs, RuleInfo};
+use picket_model::rule::RuleInfo;
 use picket_model::{EventClass, Severity};
 use serde_json::Value;
 use std::net::IpAddr;
@@ -205,21 +205,5 @@ fn network(value: &Value) -> Result<IpNetwork> {
 }
 
 fn info(number: usize) -> RuleInfo {
-    RuleInfo {
-        id: format!("workload-{number}"),
-        title: String::new(),
-        description: String::new(),
-        severity: Severity::Medium,
-        category: None,
-        projects: Vec::new(),
-        tags: Vec::new(),
-        author: None,
-        false_positives: Vec::new(),
-        references: Vec::new(),
-        outputs: Outputs {
-            finding: true,
-            issue: false,
-        },
-        origin: Origin::default(),
-    }
+    RuleInfo::named(&format!("workload-{number}"), Severity::Medium)
 }

@@ -5,7 +5,7 @@ use picket_lang::ir::{Expr, Predicate, Rule, Span, Test, TextMatch, TextTest};
 use picket_model::event::{Actor, Detail, EventUid, Exec, Host};
 use picket_model::field::{EventAttr, Field, ProcessAttr, ProcessList, Subject};
 use picket_model::process::{Image, Parent, Process, ProcessKey};
-use picket_model::rule::{Origin, Outputs, RuleInfo};
+use picket_model::rule::RuleInfo;
 use picket_model::{Datum, Event, EventClass, Severity};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
@@ -109,23 +109,7 @@ fn rule(number: u32) -> Rule {
         ),
     ];
     Rule {
-        info: Arc::new(RuleInfo {
-            id: number.to_string(),
-            title: String::new(),
-            description: String::new(),
-            severity: Severity::Low,
-            category: None,
-            projects: Vec::new(),
-            tags: Vec::new(),
-            author: None,
-            false_positives: Vec::new(),
-            references: Vec::new(),
-            outputs: Outputs {
-                finding: true,
-                issue: false,
-            },
-            origin: Origin::default(),
-        }),
+        info: Arc::new(RuleInfo::named(&number.to_string(), Severity::Low)),
         classes: vec![EventClass::ProcessExec],
         condition: Expr::And(parts),
         exceptions: Vec::new(),

@@ -31,6 +31,29 @@ pub struct RuleInfo {
     pub origin: Origin,
 }
 
+impl RuleInfo {
+    /// A rule of that name and severity that says nothing else of itself.
+    pub fn named(id: &str, severity: Severity) -> RuleInfo {
+        RuleInfo {
+            id: id.to_owned(),
+            title: id.to_owned(),
+            description: String::new(),
+            severity,
+            category: None,
+            projects: Vec::new(),
+            tags: Vec::new(),
+            author: None,
+            false_positives: Vec::new(),
+            references: Vec::new(),
+            outputs: Outputs {
+                finding: true,
+                issue: false,
+            },
+            origin: Origin::default(),
+        }
+    }
+}
+
 /// Where a rule stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Origin {

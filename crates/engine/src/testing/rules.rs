@@ -7,7 +7,7 @@ use picket_lang::ir::{
     Exception, Expr, IpNetwork, Predicate, Rule, Span, Test, TextMatch, TextTest,
 };
 use picket_model::field::{EventAttr, Field, FieldType, ProcessAttr, ProcessList, Subject};
-use picket_model::rule::{Origin, Outputs, RuleInfo};
+use picket_model::rule::RuleInfo;
 use picket_model::{EventClass, Severity};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -60,23 +60,7 @@ pub(super) fn rule(choices: &mut Choices<'_>, number: usize) -> Rule {
 }
 
 fn info(number: usize) -> RuleInfo {
-    RuleInfo {
-        id: format!("rule-{number}"),
-        title: String::new(),
-        description: String::new(),
-        severity: Severity::Low,
-        category: None,
-        projects: Vec::new(),
-        tags: Vec::new(),
-        author: None,
-        false_positives: Vec::new(),
-        references: Vec::new(),
-        outputs: Outputs {
-            finding: true,
-            issue: false,
-        },
-        origin: Origin::default(),
-    }
+    RuleInfo::named(&format!("rule-{number}"), Severity::Low)
 }
 
 fn expr(choices: &mut Choices<'_>, depth: usize, inside: bool) -> Expr {

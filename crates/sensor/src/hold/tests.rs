@@ -3,7 +3,6 @@ use picket_model::EventClass;
 use picket_model::event::{Actor, EventUid, Host, Network};
 use picket_model::finding::{Decision, Mechanism};
 use picket_model::policy::Effects;
-use picket_model::rule::{Origin, Outputs};
 
 fn event() -> Arc<Event> {
     Arc::new(Event {
@@ -21,23 +20,7 @@ fn event() -> Arc<Event> {
 }
 
 fn finding(event: &Arc<Event>) -> Finding {
-    let rule = RuleInfo {
-        id: "r".into(),
-        title: String::new(),
-        description: String::new(),
-        severity: picket_model::Severity::Low,
-        category: None,
-        projects: vec![],
-        tags: vec![],
-        author: None,
-        false_positives: vec![],
-        references: vec![],
-        outputs: Outputs {
-            finding: true,
-            issue: false,
-        },
-        origin: Origin::default(),
-    };
+    let rule = RuleInfo::named("r", picket_model::Severity::Low);
     let decision = Decision {
         policy: "p".into(),
         effects: Effects::BLOCK,

@@ -17,7 +17,7 @@ pub use protect::{Protected, ProtectedSet};
 use budget::BudgetState;
 use picket_model::EventClass;
 use picket_model::datum::Datum;
-use picket_model::event::{Detail, Event};
+use picket_model::event::Event;
 use picket_model::finding::{Decision, Mechanism, Outcome, Withheld};
 use picket_model::policy::{Action, Effects, Policy};
 use picket_model::process::{Process, ProcessKey};
@@ -112,7 +112,7 @@ impl Responder {
             .collect();
     }
 
-    /// The classes in which some policy blocks: their records are urgent.
+    /// Whether some policy acts and does not only simulate.
     pub fn blocks(&self) -> bool {
         self.policies
             .iter()
@@ -152,7 +152,7 @@ impl Responder {
         in_scope: bool,
         responses: &mut Responses,
     ) -> Option<Decision> {
-        let target = target(event)?;
+        let target = event.own_process()?;
         let armed = &mut self.policies[at];
         let effects = match armed.policy.action {
             Action::Simulate => Effects::BLOCK,
@@ -247,14 +247,6 @@ fn charge(armed: &mut Armed, time_ns: i64, responses: &mut Responses) -> bool {
         responses.tripped.push(armed.id.clone());
     }
     charged
-}
-
-/// The process an action on this event is aimed at.
-fn target(event: &Event) -> Option<&Process> {
-    match &event.detail {
-        Detail::Exec(exec) => Some(&exec.process),
-        _ => event.actor.process.value().map(|process| &**process),
-    }
 }
 
 /// Whether the operation had been carried out when the event was seen: the

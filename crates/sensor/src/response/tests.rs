@@ -1,9 +1,8 @@
 use super::*;
 use picket_model::Severity;
-use picket_model::event::{Actor, EventUid, Exec, Host};
+use picket_model::event::{Actor, Detail, EventUid, Exec, Host};
 use picket_model::policy::{Budget, OnExceed, Trigger};
 use picket_model::process::{Image, Parent};
-use picket_model::rule::{Origin, Outputs};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -22,21 +21,8 @@ impl Actuator for Recorder {
 
 fn rule(id: &str, category: Option<&str>) -> Arc<RuleInfo> {
     Arc::new(RuleInfo {
-        id: id.into(),
-        title: String::new(),
-        description: String::new(),
-        severity: Severity::High,
         category: category.map(String::from),
-        projects: vec![],
-        tags: vec![],
-        author: None,
-        false_positives: vec![],
-        references: vec![],
-        outputs: Outputs {
-            finding: true,
-            issue: false,
-        },
-        origin: Origin::default(),
+        ..RuleInfo::named(id, Severity::High)
     })
 }
 
