@@ -43,10 +43,20 @@ macro_rules! skip_unless {
     };
 }
 
-/// Says that a test is skipped, and why.
+/// Says that a test is skipped, and why. Test runners hide what a passing test
+/// prints, so the line also goes to the file that `PICKET_SKIPPED` names.
 pub fn skipped(why: impl std::fmt::Display) {
     use std::io::Write;
-    let _ = writeln!(std::io::stdout(), "skipped: {why}");
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let line = format!("skipped: {test}: {why}\n");
+    let _ = std::io::stdout().write_all(line.as_bytes());
+    if let Some(path) = std::env::var_os("PICKET_SKIPPED") {
+        let file = std::fs::File::options()
+            .append(true)
+            .create(true)
+            .open(path);
+        let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
+    }
 }
 
 /// Ends the test early where no probe can be loaded.
