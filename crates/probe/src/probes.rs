@@ -228,9 +228,41 @@ impl Probes {
         self.set(wire::SET_URGENT, hooks::kind_bits(classes))
     }
 
-    /// Records lost for want of room, since load.
+    /// Records lost since load: for want of room, or because the kernel skipped a
+    /// program that was already running on that CPU.
     pub fn drops(&self) -> Result<Drops, ProbeError> {
-        self.counts("drops", &wire::KIND_NAMES).map(Drops)
+        let mut drops = self.counts("drops", &wire::KIND_NAMES)?;
+        let count = self.skipped_runs();
+        if count > 0 {
+            drops.push(Count {
+                name: "runs the kernel skipped",
+                count,
+            });
+        }
+        Ok(Drops(drops))
+    }
+
+    /// How often the kernel did not run one of the programs because it was already
+    /// running on that CPU (`bpf_prog_inc_misses_counter` in `__bpf_trace_run`): a
+    /// preempted program on a fully preemptible kernel.
+    fn skipped_runs(&self) -> u64 {
+        self.object
+            .progs()
+            .filter_map(|program| {
+                let mut info = libbpf_sys::bpf_prog_info::default();
+                let mut len = u32::try_from(size_of_val(&info)).ok()?;
+                // SAFETY: `info` is a live value of `len` bytes, all zero, so that it
+                // asks for none of the variable parts.
+                let failed = unsafe {
+                    libbpf_sys::bpf_prog_get_info_by_fd(
+                        program.as_fd().as_raw_fd(),
+                        &mut info,
+                        &mut len,
+                    )
+                };
+                (failed == 0).then_some(info.recursion_misses)
+            })
+            .sum()
     }
 
     /// Kernel helpers that failed, since load.

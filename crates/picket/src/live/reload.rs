@@ -23,19 +23,27 @@ pub enum Request {
     Stop,
 }
 
+/// Watches the rule files. Begin before they are first read: what changes
+/// between the two is then taken in too.
+pub fn watch(rules: &RulePaths) -> Result<Option<RuleWatch>, String> {
+    let paths = rules.watched();
+    if paths.is_empty() {
+        return Ok(None);
+    }
+    RuleWatch::new(&paths).map(Some).map_err(|error| {
+        format!("cannot watch the rule files ({error}): send SIGHUP after a change")
+    })
+}
+
 /// Serves reload requests until a stop. Blocks.
-pub fn serve(rules: &RulePaths, requests: &Receiver<Request>, control: &Sender<Control>) {
-    let watch = match RuleWatch::new(&rules.watched()) {
-        Ok(watch) => Some(watch),
-        Err(error) => {
-            console::warning(&format!(
-                "cannot watch the rule files ({error}): send SIGHUP after a change"
-            ));
-            None
-        }
-    };
+pub fn serve(
+    rules: &RulePaths,
+    watch: Option<&RuleWatch>,
+    requests: &Receiver<Request>,
+    control: &Sender<Control>,
+) {
     let never = crossbeam_channel::never();
-    let changes = watch.as_ref().map_or(&never, RuleWatch::changes);
+    let changes = watch.map_or(&never, RuleWatch::changes);
     loop {
         select! {
             recv(requests) -> request => match request {

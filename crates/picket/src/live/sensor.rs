@@ -125,7 +125,12 @@ impl Session {
     pub fn run(self) -> Result<ExitCode> {
         let requests = requests(self.duration)?;
         let rules = self.rules.clone();
+        let watch = reload::watch(&rules);
         let (host, set) = (setup::this_host()?, self.rules.load()?);
+        let watch = watch.unwrap_or_else(|why| {
+            console::warning(&why);
+            None
+        });
         let told = summary(&set);
         let colour = console::colour_on_stdout();
         let (queue, writer) = output::start(self.out, self.format, colour)?;
@@ -168,7 +173,7 @@ impl Session {
         console::line(&format!("watching with {told}"));
         console::line("ready");
 
-        reload::serve(&rules, &requests, &control);
+        reload::serve(&rules, watch.as_ref(), &requests, &control);
         let stats = join(events, "the event thread")??;
         join(writer, "the output thread")??;
         finish(&stats);
