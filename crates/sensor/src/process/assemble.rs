@@ -344,8 +344,7 @@ impl Assembler {
 
     fn image(&mut self, task: &Task, exec: record::Exec, boot_ns: u64) -> Image {
         let name = match (&exec.filename, &exec.path) {
-            // execveat on a file descriptor: the kernel invents /dev/fd/N.
-            (Datum::Known(name), Datum::Known(path)) if name.starts_with("/dev/fd/") => {
+            (Datum::Known(name), Datum::Known(path)) if is_stand_in(name) => {
                 Datum::Known(base_name(path))
             }
             (Datum::Known(name), _) => Datum::Known(base_name(name)),
@@ -429,6 +428,12 @@ fn interpreter_of_running(exec: &record::Exec) -> Option<Datum<Box<str>>> {
     } else {
         Datum::Absent
     })
+}
+
+/// A file name that says nothing of the file: the kernel invents `/dev/fd/N` for
+/// execveat(2), and busybox runs its applets as `/proc/self/exe`.
+fn is_stand_in(name: &str) -> bool {
+    name.starts_with("/dev/fd/") || (name.starts_with("/proc/") && name.ends_with("/exe"))
 }
 
 /// The path a relative file name stands for, its `.` and `..` left as given.

@@ -238,6 +238,19 @@ fn what_already_ran_is_a_script_only_if_its_arguments_say_so() {
 }
 
 #[test]
+fn a_file_named_by_a_stand_in_has_its_own_name() {
+    for name in ["/dev/fd/7", "/proc/self/exe", "/proc/12/exe"] {
+        let mut bench = Bench::new();
+        bench.fork(1, 10);
+        let event = bench.exec(task(10, 1), exec("/usr/bin/busybox", name, &["cat"]));
+        assert!(
+            text(&event, "process.name").contains("\"busybox\""),
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn lost_records_leave_unknowns_and_not_wrong_answers() {
     let mut bench = Bench::new();
     // Pid 20 was never introduced; its parent is known.
