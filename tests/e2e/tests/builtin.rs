@@ -60,8 +60,9 @@ fn a_real_reverse_shell() -> Result<()> {
     Ok(())
 }
 
-/// What is done in a container, and the rule that must say so.
-const ATTACKS: [(&str, &str); 9] = [
+/// What is done in a container, and the rule that must say so. Rules that leave
+/// build tools alone are tried in a guest: here `make` may be an ancestor.
+const ATTACKS: [(&str, &str); 7] = [
     (
         "web-server-spawned-shell",
         "/usr/sbin/nginx spawn /bin/sh -c 'cat /etc/passwd; true'",
@@ -69,14 +70,6 @@ const ATTACKS: [(&str, &str); 9] = [
     (
         "exec-from-memory",
         "/usr/bin/picket-cause memfd payload /usr/bin/picket-cause hold",
-    ),
-    (
-        "container-drift",
-        "cp /usr/bin/picket-cause /root/dropped; /root/dropped hold",
-    ),
-    (
-        "exec-from-temp-folder",
-        "cp /usr/bin/picket-cause /tmp/dropped; /tmp/dropped hold",
     ),
     (
         "exec-deleted-file",

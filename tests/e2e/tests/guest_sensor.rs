@@ -1,89 +1,23 @@
 //! The sensor on other kernels, and armed without a scope, where nothing but a guest can be hurt.
 
 use anyhow::{Context, Result, ensure};
-use picket_e2e::binary::{self, CAUSE};
-use picket_e2e::finding::Part;
-use picket_e2e::guest::{self, Guest, Outcome, kernel};
+use picket_e2e::binary::CAUSE;
+use picket_e2e::guest::watched::{self, Seen};
+use picket_e2e::guest::{Guest, kernel};
 use picket_e2e::rules::{RuleFile, by};
-use picket_e2e::{Finding, skipped};
+use picket_e2e::skipped;
 use std::path::Path;
 
-/// Starts the sensor and waits until it is armed, with shell builtins alone:
-/// whatever the script executes from here on, the sensor sees (and may kill).
-const START: &str = r#"
-mkfifo /messages /hold
-picket sensor --rules /rules >/findings 2>/messages &
-sensor=$!
-exec 3</messages 4<>/hold
-while read -r line <&3; do
-    [ "$line" = ready ] && break
-    echo "message: $line"
-done
-[ "$line" = ready ] || return 3
-"#;
-
-/// Stops it and shows what it found and said.
-const STOP: &str = r#"
-kill -TERM $sensor
-wait $sensor
-echo "sensor: $?"
-while read -r line <&3; do echo "message: $line"; done
-cat /findings
-"#;
-
 fn guest(series: kernel::Series, rules: &RuleFile) -> Result<Option<Guest>> {
-    let mut guest = match guest::obtain(series) {
-        Ok(guest) => guest,
+    match watched::guest(series)? {
+        Ok(mut guest) => {
+            guest.write("/rules/test.yaml", 0o644, rules.text());
+            Ok(Some(guest))
+        }
         Err(why) => {
             skipped(why);
-            return Ok(None);
+            Ok(None)
         }
-    };
-    guest.add_program(binary::picket()?, "/bin/picket")?;
-    guest.add(Path::new(CAUSE), "/bin/picket-cause")?;
-    guest.write("/rules/test.yaml", 0o644, rules.text());
-    guest.script_is_init();
-    Ok(Some(guest))
-}
-
-struct Seen {
-    outcome: Outcome,
-    findings: Vec<Finding>,
-}
-
-impl Seen {
-    fn of(guest: &Guest, script: &str) -> Result<Seen> {
-        let outcome = guest.run(&format!("{START}{script}{STOP}"))?;
-        let findings = outcome
-            .lines
-            .iter()
-            .filter(|line| line.starts_with('{') && line.contains("\"class_uid\":2004"))
-            .map(|line| Finding::parse(line))
-            .collect::<Result<_>>()?;
-        let seen = Seen { outcome, findings };
-        ensure!(seen.says("sensor: 0"), "{}", seen.transcript());
-        Ok(seen)
-    }
-
-    fn says(&self, line: &str) -> bool {
-        self.outcome.lines.iter().any(|said| said == line)
-    }
-
-    fn transcript(&self) -> String {
-        let lines: Vec<String> = self
-            .outcome
-            .lines
-            .iter()
-            .map(|line| Finding::brief(line))
-            .collect();
-        lines.join("\n")
-    }
-
-    fn event(&self, rule: &str, is: impl Fn(Part<'_>) -> bool) -> Result<&Finding> {
-        self.findings
-            .iter()
-            .find(|finding| finding.rule() == rule && is(finding.event()))
-            .with_context(|| format!("no such finding of {rule} in\n{}", self.transcript()))
     }
 }
 
@@ -220,7 +154,7 @@ fn every_class_is_seen(series: kernel::Series) -> Result<()> {
     for (act, ..) in ACTS {
         script += &format!("picket-cause {act}\n");
     }
-    let seen = Seen::of(&guest, &script)?;
+    let seen = Seen::of(&guest, "--rules /rules", &script)?;
     for class in CLASSES {
         let told = format!("doctor: ok  {class} ");
         ensure!(
@@ -234,7 +168,7 @@ fn every_class_is_seen(series: kernel::Series) -> Result<()> {
     }
     for (act, class, field, value) in ACTS {
         let finding = seen
-            .event(class, |event| event.text(field) == value)
+            .finding(class, |event| event.text(field) == value)
             .with_context(|| act.to_owned())?;
         let event = finding.event();
         let process = if class == "process.exec" {
@@ -322,7 +256,7 @@ fn block_everything_on_the_whole_host() -> Result<()> {
         script += &format!("kill -0 $p{at} && echo \"{path}: alive\"\n");
     }
     script += "kill -0 $sensor && echo \"the sensor: alive\"\n";
-    let seen = Seen::of(&guest, &script)?;
+    let seen = Seen::of(&guest, "--rules /rules", &script)?;
 
     for path in FAIR_GAME {
         ensure!(
@@ -330,7 +264,7 @@ fn block_everything_on_the_whole_host() -> Result<()> {
             "{path} was not killed\n{}",
             seen.transcript()
         );
-        seen.event("exec", |event| event.text("process.file.path") == path)?
+        seen.finding("exec", |event| event.text("process.file.path") == path)?
             .response("stop-exec")?
             .has("outcome", "acted")?;
     }
@@ -340,13 +274,13 @@ fn block_everything_on_the_whole_host() -> Result<()> {
             "{path} died\n{}",
             seen.transcript()
         );
-        seen.event("exec", |event| event.text("process.file.path") == path)?
+        seen.finding("exec", |event| event.text("process.file.path") == path)?
             .response("stop-exec")?
             .has("outcome", "withheld")?
             .has("reason", "protected")?;
     }
     ensure!(seen.says("the sensor: alive"));
-    seen.event("file", |event| event.number("actor.process.pid") == Some(1))?
+    seen.finding("file", |event| event.number("actor.process.pid") == Some(1))?
         .response("stop-file")?
         .has("outcome", "withheld")?
         .has("protected_by", "pid 1")?;

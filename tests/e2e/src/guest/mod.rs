@@ -10,6 +10,7 @@
 
 mod cpio;
 pub mod kernel;
+pub mod watched;
 
 use crate::binary;
 use crate::lines::Lines;
