@@ -153,7 +153,11 @@ impl<'s> Names<'s> {
             .macros
             .iter()
             .map(|(name, m)| ("macro", name, &m.place, m.used.get()));
-        for (what, name, place, used) in lists.chain(macros) {
+        // In the order of the files: which warnings are the ones too many must
+        // not depend on a hash.
+        let mut all: Vec<_> = lists.chain(macros).collect();
+        all.sort_by_key(|(_, _, place, _)| (place.source, place.start));
+        for (what, name, place, used) in all {
             if !used && has_rules(place.source) {
                 sink.report(
                     &Problem::Unused {
