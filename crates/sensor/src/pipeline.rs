@@ -240,7 +240,8 @@ impl<S: Sink> Pipeline<S> {
     fn release(&mut self) {
         for held in self.released.drain(..) {
             if held.wanted {
-                self.sink.emit(Emitted::Event(held.event));
+                let taken = self.sink.emit(Emitted::Event(held.event));
+                self.stats.lost_findings += u64::from(!taken);
             }
             for finding in held.findings {
                 if finding.rule.outputs.finding || finding.rule.outputs.issue {

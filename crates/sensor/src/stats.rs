@@ -21,7 +21,7 @@ pub struct Stats {
     pub read_errors: BTreeMap<String, u64>,
     /// Processes that left a full table before they ended.
     pub evicted_processes: u64,
-    /// Findings that no output took in time.
+    /// Findings, and events of a JSON recording, that no output took in time.
     pub lost_findings: u64,
     /// Kills carried out.
     pub kills: u64,
