@@ -12,6 +12,7 @@ pub mod explain;
 pub mod fold;
 pub mod glob;
 mod index;
+pub mod kernel;
 pub mod naive;
 mod program;
 pub mod regexes;

@@ -4,6 +4,7 @@
 //! `probe` makes them, `sensor` turns them into [events](crate::event).
 
 use crate::datum::Datum;
+use crate::policy::Effects;
 use crate::process::{FileIdentity, ProcessKey};
 use std::net::{IpAddr, SocketAddr};
 
@@ -16,6 +17,70 @@ pub struct Record {
     pub task: Task,
     /// What happened.
     pub body: Body,
+    /// What the kernel decided about it; none where it did not judge it.
+    pub verdict: Option<Box<Verdict>>,
+}
+
+/// What the kernel decided about an event, in the numbers of the tables it was
+/// judged by. Sets of policies have a bit per policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// Version of the tables.
+    pub tables: u32,
+    /// Programs whose rules hold for certain: the first few of them.
+    pub rules: Box<[u16]>,
+    /// How many there are.
+    pub matched: u16,
+    /// Rules that may hold: user space must decide.
+    pub undecided: u16,
+    /// Policies that the rules which hold set off.
+    pub triggered: u64,
+    /// Those whose budget is used up.
+    pub over_budget: u64,
+    /// Those of them whose budget this very event used up.
+    pub tripped: u64,
+    /// Those that would have acted, were they not disarmed.
+    pub disarmed: u64,
+    /// Those that simulate.
+    pub simulated: u64,
+    /// Those that acted.
+    pub acted: u64,
+    /// Why none of them acts on this process.
+    pub spared: Spared,
+    /// What was done.
+    pub done: Done,
+    /// What a policy that blocks can do in this hook.
+    pub can: Effects,
+    /// Nanoseconds from the event to the decision.
+    pub took_ns: u32,
+}
+
+/// Why no policy acts on a process, whatever matched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spared {
+    /// It may be acted on.
+    No,
+    /// It is a member of the protected set.
+    Protected,
+    /// It is outside the enforcement scope.
+    OutOfScope,
+    /// The kernel does not know what it needs to know of it: user space decides.
+    Unknown,
+    /// It is a thread of the kernel's own.
+    Kernel,
+}
+
+/// What the kernel did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Done {
+    /// It refused the operation.
+    pub denied: bool,
+    /// It sent SIGKILL.
+    pub killed: bool,
+    /// It tried to, in vain.
+    pub kill_failed: bool,
+    /// The process is to die, and this hook cannot do it.
+    pub kill_wanted: bool,
 }
 
 /// The acting task as the kernel saw it at that moment.

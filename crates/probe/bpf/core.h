@@ -30,6 +30,7 @@
 #define IPPROTO_MPTCP 262
 #define SOCK_STREAM 1
 #define SOCK_DGRAM 2
+#define SIGKILL 9
 #define ENOENT 2
 #define EBADF 9
 #define ENOTDIR 20

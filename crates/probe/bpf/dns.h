@@ -8,7 +8,6 @@
 
 #include "packet.h"
 
-#define DNS_HEADER_LEN 12
 #define DNS_RESPONSE 0x80 // QR, in the third byte
 // More questions in one TCP segment are counted, not read.
 #define DNS_PIPELINE 8

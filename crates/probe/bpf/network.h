@@ -5,7 +5,7 @@
 // outcome where TCP changes state, tied to it by the socket's cookie.
 #pragma once
 
-#include "task.h"
+#include "event_rules.h"
 
 #define DNS_PORT 53
 

@@ -17,6 +17,7 @@ enum scratch_user {
 	SCRATCH_EXEC,
 	SCRATCH_FILE,
 	SCRATCH_ITER,
+	SCRATCH_TRIAL,
 	SCRATCH_USERS,
 };
 

@@ -7,5 +7,6 @@
 #include "file.h"
 #include "io_uring.h"
 #include "lsm.h"
+#include "trial.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -2,7 +2,7 @@
 // Fork, exec, exit.
 #pragma once
 
-#include "image.h"
+#include "exec_rules.h"
 
 // include/trace/events/sched.h
 SEC("tp_btf/sched_process_fork")
@@ -14,6 +14,7 @@ int process_fork(__u64 *ctx)
 	// A new thread is not a new process.
 	if (child->pid != child->tgid)
 		return 0;
+	fork_judge(child, bpf_get_current_pid_tgid() >> 32);
 	fork = record_reserve(PICKET_FORK, sizeof(*fork));
 	if (!fork)
 		return 0;
@@ -35,6 +36,7 @@ int process_exit(__u64 *ctx)
 	// at the same moment can both pass: the record may come twice.)
 	if (BPF_CORE_READ(task, signal, live.counter) != 0)
 		return 0;
+	exit_judge(task->tgid);
 	exit = record_reserve(PICKET_EXIT, sizeof(*exit));
 	if (!exit)
 		return 0;
@@ -83,6 +85,7 @@ int process_exec(__u64 *ctx)
 	args_done(scratch, &texts[PICKET_EXEC_ARGS], len,
 		  end ? bpf_probe_read_user(end, len, (void *)BPF_CORE_READ(mm, arg_start)) : -1);
 
+	exec_judge(scratch);
 	record_output(&scratch->exec.head, exec_size(scratch));
 	return 0;
 }

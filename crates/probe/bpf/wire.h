@@ -7,7 +7,7 @@
 #pragma once
 
 // Raised when a structure below changes its meaning.
-#define PICKET_WIRE_VERSION 1
+#define PICKET_WIRE_VERSION 2
 
 // PATH_MAX: no text of a record is longer.
 #define PICKET_TEXT_MAX 4096
@@ -68,6 +68,46 @@ struct picket_record {
 	struct picket_task task;
 };
 
+// Rules named in a verdict; a power of two.
+#define PICKET_VERDICT_RULES 8
+
+// Why no policy may act on a process, whatever matched.
+enum picket_spared {
+	PICKET_NOT_SPARED,
+	PICKET_SPARED_PROTECTED,
+	PICKET_SPARED_OUT_OF_SCOPE,
+	PICKET_SPARED_UNKNOWN, // user space must look
+	PICKET_SPARED_KERNEL, // no process of user space
+};
+
+// Bits of picket_verdict.done.
+enum picket_done {
+	PICKET_DONE_DENIED = 1, // the operation was refused
+	PICKET_DONE_KILLED = 2, // SIGKILL was sent
+	PICKET_DONE_KILL_FAILED = 4,
+	PICKET_DONE_KILL_WANTED = 8, // this hook cannot: user space must
+};
+
+// What the kernel decided about an event. A policy's bit stands in exactly one
+// of the sets if it was decided here.
+struct picket_verdict {
+	__u32 tables; // version of the tables it was judged by; 0: it was not judged
+	__u16 matched; // rules that hold for certain
+	__u16 undecided; // rules that may hold
+	__u16 rules[PICKET_VERDICT_RULES]; // the first of those that hold
+	__u64 triggered; // by them: a bit per policy
+	__u64 over_budget;
+	__u64 tripped; // those of over_budget whose budget ended with this event
+	__u64 disarmed;
+	__u64 simulated;
+	__u64 acted;
+	__u8 spared; // enum picket_spared
+	__u8 done; // enum picket_done
+	__u8 can; // enum picket_done: what a block does in this hook
+	__u8 reserved;
+	__u32 took_ns; // from the head's time to the decision
+};
+
 struct picket_fork {
 	struct picket_record head;
 	__u64 child_start_ns;
@@ -122,7 +162,10 @@ struct picket_exec {
 	__u32 device;
 	__u32 links;
 	__u32 flags;
+	__u32 reserved;
+	struct picket_verdict verdict;
 	struct picket_text texts[PICKET_EXEC_TEXTS];
+	__u32 more_reserved;
 };
 
 // An address as the socket has it: IPv4 in the first four bytes, or IPv6.
@@ -141,6 +184,7 @@ struct picket_connect {
 	__u16 protocol; // IPPROTO_TCP or IPPROTO_UDP
 	__u8 error_known; // enum picket_known
 	__u8 reserved;
+	struct picket_verdict verdict;
 };
 
 struct picket_connect_outcome {
@@ -155,6 +199,7 @@ struct picket_listen {
 	struct picket_address local;
 	__u16 protocol;
 	__u16 reserved;
+	struct picket_verdict verdict;
 };
 
 struct picket_dns {
@@ -164,6 +209,7 @@ struct picket_dns {
 	__u16 reserved;
 	__u32 message_len; // of the message on the wire
 	__u32 payload_len; // how much of it follows
+	struct picket_verdict verdict;
 };
 
 enum picket_file_text {
@@ -189,6 +235,7 @@ struct picket_file {
 	__u8 open;
 	__u16 reserved;
 	__u32 more_reserved;
+	struct picket_verdict verdict;
 	struct picket_text texts[PICKET_FILE_TEXTS];
 };
 
@@ -196,12 +243,12 @@ _Static_assert(sizeof(struct picket_task) == 80, "picket_task has holes");
 _Static_assert(sizeof(struct picket_record) == 96, "picket_record has holes");
 _Static_assert(sizeof(struct picket_fork) == 112, "picket_fork has holes");
 _Static_assert(sizeof(struct picket_exit) == 104, "picket_exit has holes");
-_Static_assert(sizeof(struct picket_exec) == 160, "picket_exec has holes");
-_Static_assert(sizeof(struct picket_connect) == 152, "picket_connect has holes");
+_Static_assert(sizeof(struct picket_exec) == 248, "picket_exec has holes");
+_Static_assert(sizeof(struct picket_connect) == 232, "picket_connect has holes");
 _Static_assert(sizeof(struct picket_connect_outcome) == 112, "picket_connect_outcome has holes");
-_Static_assert(sizeof(struct picket_listen) == 120, "picket_listen has holes");
-_Static_assert(sizeof(struct picket_dns) == 128, "picket_dns has holes");
-_Static_assert(sizeof(struct picket_file) == 128, "picket_file has holes");
+_Static_assert(sizeof(struct picket_listen) == 200, "picket_listen has holes");
+_Static_assert(sizeof(struct picket_dns) == 208, "picket_dns has holes");
+_Static_assert(sizeof(struct picket_file) == 208, "picket_file has holes");
 
 // What user space sets while the programs run; one 64-bit value each.
 enum picket_setting {
@@ -217,6 +264,9 @@ enum picket_setting {
 	PICKET_SET_SCOPE_ID_1,
 	PICKET_SET_SCOPE_LEVEL_1,
 	PICKET_SET_LSM_SEEN, // written by the program, read by the loader
+	PICKET_SET_TABLES, // the half of the tables that decides + 1; 0: none
+	PICKET_SET_NEXT_TABLES, // the half that is being made ready + 1; 0: none
+	PICKET_SET_DISARMED, // not 0: every block simulates
 	PICKET_SETTINGS,
 };
 
@@ -235,6 +285,8 @@ enum picket_place {
 	PICKET_AT_PACKET,
 	PICKET_AT_DNS_PIPELINE,
 	PICKET_AT_DNS_SPLIT,
+	PICKET_AT_JUDGE,
+	PICKET_AT_STATE,
 	PICKET_PLACES,
 };
 
@@ -256,6 +308,8 @@ union picket_wire {
 	enum picket_exec_flag exec_flag;
 	enum picket_file_text file_text;
 	enum picket_open_flag open_flag;
+	enum picket_spared spared;
+	enum picket_done done;
 	enum picket_setting setting;
 	enum picket_place place;
 };

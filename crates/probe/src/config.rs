@@ -33,6 +33,9 @@ pub struct ProbeConfig {
     /// and destination within this time, so that a flood costs one look-up a
     /// packet and no record.
     pub udp_repeat: Duration,
+    /// Load what judges records without events, for tests.
+    #[doc(hidden)]
+    pub trials: bool,
 }
 
 impl Default for ProbeConfig {
@@ -52,6 +55,7 @@ impl Default for ProbeConfig {
             connect_status: false,
             dns_answers: true,
             udp_repeat: Duration::from_secs(60),
+            trials: false,
         }
     }
 }

@@ -4,6 +4,7 @@
 mod dns;
 mod path;
 mod text;
+mod verdict;
 
 use crate::wire::{self, Wire};
 use picket_model::Datum;
@@ -64,6 +65,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
         len: bytes.len(),
     })?;
     let raw = Raw { kind, bytes };
+    let verdict = raw.verdict(u32::from(head.kind))?;
     let body = match u32::from(head.kind) {
         wire::FORK => raw.fork()?,
         wire::EXEC => Body::Exec(Box::new(raw.exec(Image::New)?)),
@@ -82,6 +84,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
         boot_ns: head.boot_ns,
         task: task(&head),
         body,
+        verdict,
     })
 }
 

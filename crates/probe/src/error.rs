@@ -47,6 +47,14 @@ pub enum ProbeError {
         /// Why it does not serve.
         reason: String,
     },
+    /// More than the kernel's tables hold.
+    #[error("{what}: more than {limit} bytes")]
+    Limit {
+        /// What is too much.
+        what: &'static str,
+        /// How much there may be.
+        limit: usize,
+    },
     /// Reading the ring buffer, a map or the task iterator failed.
     #[error("cannot read {what}: {source}")]
     Read {

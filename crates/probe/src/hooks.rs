@@ -216,6 +216,9 @@ pub(crate) const ITERATOR: &str = "running";
 /// Tells the kernel side which process the sensor is.
 pub(crate) const KNOW_SELF: &str = "know_self";
 
+/// Judges a record without an event.
+pub(crate) const TRIAL: &str = "trial_run";
+
 /// Loaded only by [`capability`](crate::capability).
 pub(crate) const LSM: &str = "lsm_file_open";
 

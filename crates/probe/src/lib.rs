@@ -37,6 +37,7 @@ mod log;
 mod probes;
 mod ring;
 pub mod synth;
+mod tables;
 mod wire;
 
 pub use config::ProbeConfig;
@@ -44,6 +45,7 @@ pub use counters::{Count, Drops, Errors};
 pub use decode::{DecodeError, decode};
 pub use error::{ProbeError, Unavailable};
 pub use probes::Probes;
+pub use tables::{Half, KernelPolicy, ProcessState, Tried};
 
 const fn _is_send<T: Send>() {}
 const _: () = _is_send::<Probes>();

@@ -32,7 +32,7 @@ pub struct Probes {
     // Links before the object: what is attached goes first.
     links: BTreeMap<&'static str, Link>,
     ring: Ring,
-    object: Object,
+    pub(crate) object: Object,
     extras: Extras,
     cgroup_root: Option<File>,
     /// Programs that this kernel does not take, with the reason.
@@ -47,7 +47,7 @@ impl Probes {
     pub fn load(config: &ProbeConfig) -> Result<Probes, ProbeError> {
         log::start();
         let ring_bytes = ring_size(config.ring_bytes);
-        let (object, refused) = load_object(ring_bytes)?;
+        let (object, refused) = load_object(ring_bytes, config.trials)?;
         let ring = {
             let events = map(&object, "events")?;
             Ring::map(events.as_fd(), ring_bytes as usize)
@@ -321,7 +321,7 @@ impl Probes {
             })
     }
 
-    fn set(&self, which: u32, value: u64) -> Result<(), ProbeError> {
+    pub(crate) fn set(&self, which: u32, value: u64) -> Result<(), ProbeError> {
         map(&self.object, "settings")?
             .update(&which.to_ne_bytes(), &value.to_ne_bytes(), MapFlags::ANY)
             .map_err(|source| ProbeError::Read {
@@ -330,7 +330,7 @@ impl Probes {
             })
     }
 
-    fn setting(&self, which: u32) -> Result<u64, ProbeError> {
+    pub(crate) fn setting(&self, which: u32) -> Result<u64, ProbeError> {
         let value = map(&self.object, "settings")?
             .lookup(&which.to_ne_bytes(), MapFlags::ANY)
             .map_err(|source| ProbeError::Read {
@@ -365,7 +365,10 @@ impl Probes {
 
 /// Loads the object; a program that this kernel does not take is left out,
 /// unless everything depends on it.
-fn load_object(ring_bytes: u32) -> Result<(Object, BTreeMap<&'static str, String>), ProbeError> {
+fn load_object(
+    ring_bytes: u32,
+    trials: bool,
+) -> Result<(Object, BTreeMap<&'static str, String>), ProbeError> {
     let btf = Btf::from_vmlinux().map_err(|_| ProbeError::Missing {
         what: "the kernel's type information (BTF)".into(),
         remedy:
@@ -385,7 +388,8 @@ fn load_object(ring_bytes: u32) -> Result<(Object, BTreeMap<&'static str, String
         let mut open = open_object(ring_bytes)?;
         for mut program in open.progs_mut() {
             let name = program.name().to_str().unwrap_or_default();
-            if name == hooks::LSM || refused.contains_key(name) {
+            let unwanted = name == hooks::LSM || (name == hooks::TRIAL && !trials);
+            if unwanted || refused.contains_key(name) {
                 program.set_autoload(false);
             }
         }
@@ -491,7 +495,7 @@ fn missing_program(name: &str, reason: Option<&String>) -> ProbeError {
     }
 }
 
-fn read_error(what: &'static str, source: libbpf_rs::Error) -> ProbeError {
+pub(crate) fn read_error(what: &'static str, source: libbpf_rs::Error) -> ProbeError {
     ProbeError::Read { what, source }
 }
 

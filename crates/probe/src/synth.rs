@@ -8,6 +8,8 @@
 //! assert_eq!(decode(&raw).unwrap().task.key.pid, 4711);
 //! ```
 
+pub mod raw;
+
 use crate::wire::{self, Wire};
 use picket_model::process::ProcessKey;
 
@@ -187,11 +189,33 @@ impl Exec {
             device: 1,
             links: 1,
             flags: 0,
+            reserved: 0,
+            verdict: UNJUDGED,
             texts,
+            more_reserved: 0,
         };
         [exec.bytes(), &tail].concat()
     }
 }
+
+/// No tables were in force.
+const UNJUDGED: wire::Verdict = wire::Verdict {
+    tables: 0,
+    matched: 0,
+    undecided: 0,
+    rules: [0; wire::VERDICT_RULES],
+    triggered: 0,
+    over_budget: 0,
+    tripped: 0,
+    disarmed: 0,
+    simulated: 0,
+    acted: 0,
+    spared: 0,
+    done: 0,
+    can: 0,
+    reserved: 0,
+    took_ns: 0,
+};
 
 const ABSENT: wire::Text = wire::Text {
     len: 0,
@@ -199,13 +223,10 @@ const ABSENT: wire::Text = wire::Text {
     reserved: 0,
 };
 
-/// PATH_MAX, the longest text of a record.
-const TEXT_MAX: usize = 4096;
-
 fn append(tail: &mut Vec<u8>, text: Option<&[u8]>) -> wire::Text {
     let Some(text) = text else { return ABSENT };
-    let (text, known) = if text.len() > TEXT_MAX {
-        (&text[..TEXT_MAX], wire::TRUNCATED)
+    let (text, known) = if text.len() > wire::TEXT_MAX {
+        (&text[..wire::TEXT_MAX], wire::TRUNCATED)
     } else {
         (text, wire::KNOWN)
     };
@@ -247,6 +268,7 @@ pub fn one_of_each() -> Vec<Vec<u8>> {
         protocol: tcp,
         error_known: wire::UNKNOWN as u8,
         reserved: 0,
+        verdict: UNJUDGED,
     };
     let outcome = wire::ConnectOutcome {
         head: actor.head(wire::CONNECT_OUTCOME, size_of::<wire::ConnectOutcome>()),
@@ -259,6 +281,7 @@ pub fn one_of_each() -> Vec<Vec<u8>> {
         local: v4,
         protocol: tcp,
         reserved: 0,
+        verdict: UNJUDGED,
     };
     let question =
         b"\x00\x07\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x00\x00\x01\x00\x01";
@@ -270,6 +293,7 @@ pub fn one_of_each() -> Vec<Vec<u8>> {
             reserved: 0,
             message_len: message.len() as u32,
             payload_len: message.len() as u32,
+            verdict: UNJUDGED,
         };
         [dns.bytes(), message].concat()
     };
@@ -291,6 +315,7 @@ pub fn one_of_each() -> Vec<Vec<u8>> {
             open: wire::OPEN_WRITE as u8,
             reserved: 0,
             more_reserved: 0,
+            verdict: UNJUDGED,
             texts,
         };
         [file.bytes(), &tail].concat()

@@ -6,6 +6,7 @@
 #[cfg(target_endian = "big")]
 compile_error!("records are little-endian and are read in place");
 
+use picket_engine::kernel::layout;
 use std::mem::size_of;
 
 /// A structure of integers without holes: any bytes are a value of it, and all
@@ -111,6 +112,24 @@ wire! {
         known: u8,
         reserved: u8,
     }
+    /// What the kernel decided about an event.
+    Verdict = "picket_verdict" {
+        tables: u32,
+        matched: u16,
+        undecided: u16,
+        rules: [u16; VERDICT_RULES],
+        triggered: u64,
+        over_budget: u64,
+        tripped: u64,
+        disarmed: u64,
+        simulated: u64,
+        acted: u64,
+        spared: u8,
+        done: u8,
+        can: u8,
+        reserved: u8,
+        took_ns: u32,
+    }
     Exec = "picket_exec" {
         head: Head,
         inode: u64,
@@ -119,7 +138,10 @@ wire! {
         device: u32,
         links: u32,
         flags: u32,
+        reserved: u32,
+        verdict: Verdict,
         texts: [Text; EXEC_TEXTS],
+        more_reserved: u32,
     }
     Address = "picket_address" {
         ip: [u8; 16],
@@ -135,6 +157,7 @@ wire! {
         protocol: u16,
         error_known: u8,
         reserved: u8,
+        verdict: Verdict,
     }
     ConnectOutcome = "picket_connect_outcome" {
         head: Head,
@@ -147,6 +170,7 @@ wire! {
         local: Address,
         protocol: u16,
         reserved: u16,
+        verdict: Verdict,
     }
     Dns = "picket_dns" {
         head: Head,
@@ -155,6 +179,42 @@ wire! {
         reserved: u16,
         message_len: u32,
         payload_len: u32,
+        verdict: Verdict,
+    }
+    /// What is kept of a process.
+    State = "process_state" {
+        serial: u64,
+        start_ns: u64,
+        own_true: [u64; KEPT_WORDS],
+        own_maybe: [u64; KEPT_WORDS],
+        line_true: [u64; KEPT_WORDS],
+        line_maybe: [u64; KEPT_WORDS],
+        ghost: u64,
+        flags: u32,
+        reserved: u32,
+    }
+    /// The key of that.
+    StateKey = "state_key" {
+        pid: u32,
+        half: u32,
+    }
+    /// A response policy in force.
+    Policy = "picket_policy" {
+        effects: u32,
+        blocks: u32,
+        actions: u32,
+        window_ms: u32,
+        pause_ms: u32,
+        budget: u32,
+        id: [u8; POLICY_ID],
+    }
+    /// A record to be judged without an event.
+    Trial = "trial" {
+        half: u32,
+        size: u32,
+        certain: [u64; RULE_WORDS],
+        maybe: [u64; RULE_WORDS],
+        record: [u8; TRIAL_ROOM],
     }
     File = "picket_file" {
         head: Head,
@@ -164,6 +224,7 @@ wire! {
         open: u8,
         reserved: u16,
         more_reserved: u32,
+        verdict: Verdict,
         texts: [Text; FILE_TEXTS],
     }
 }
@@ -233,6 +294,28 @@ constants! {
         OPEN_WRITE = "PICKET_OPEN_WRITE" = 2,
         OPEN_CREATE = "PICKET_OPEN_CREATE" = 4,
     }
+    "picket_spared" {
+        NOT_SPARED = "PICKET_NOT_SPARED" = 0,
+        SPARED_PROTECTED = "PICKET_SPARED_PROTECTED" = 1,
+        SPARED_OUT_OF_SCOPE = "PICKET_SPARED_OUT_OF_SCOPE" = 2,
+        SPARED_UNKNOWN = "PICKET_SPARED_UNKNOWN" = 3,
+        SPARED_KERNEL = "PICKET_SPARED_KERNEL" = 4,
+    }
+    "picket_done" {
+        DONE_DENIED = "PICKET_DONE_DENIED" = 1,
+        DONE_KILLED = "PICKET_DONE_KILLED" = 2,
+        DONE_KILL_FAILED = "PICKET_DONE_KILL_FAILED" = 4,
+        DONE_KILL_WANTED = "PICKET_DONE_KILL_WANTED" = 8,
+    }
+    "process_flag" {
+        PROCESS_PROTECTED = "PROCESS_PROTECTED" = 1,
+        PROCESS_PROTECTION_UNKNOWN = "PROCESS_PROTECTION_UNKNOWN" = 2,
+        PROCESS_RUNTIME = "PROCESS_RUNTIME" = 4,
+    }
+    "picket_effect" {
+        EFFECT_KILL = "PICKET_EFFECT_KILL" = 1,
+        EFFECT_DENY = "PICKET_EFFECT_DENY" = 2,
+    }
     "picket_setting" {
         SET_SELF = "PICKET_SET_SELF" = 0,
         SET_URGENT = "PICKET_SET_URGENT" = 1,
@@ -246,7 +329,10 @@ constants! {
         SET_SCOPE_ID_1 = "PICKET_SET_SCOPE_ID_1" = 9,
         SET_SCOPE_LEVEL_1 = "PICKET_SET_SCOPE_LEVEL_1" = 10,
         SET_LSM_SEEN = "PICKET_SET_LSM_SEEN" = 11,
-        SETTINGS = "PICKET_SETTINGS" = 12,
+        SET_TABLES = "PICKET_SET_TABLES" = 12,
+        SET_NEXT_TABLES = "PICKET_SET_NEXT_TABLES" = 13,
+        SET_DISARMED = "PICKET_SET_DISARMED" = 14,
+        SETTINGS = "PICKET_SETTINGS" = 15,
     }
     "picket_place" {
         AT_SCRATCH = "PICKET_AT_SCRATCH" = 0,
@@ -262,7 +348,9 @@ constants! {
         AT_PACKET = "PICKET_AT_PACKET" = 10,
         AT_DNS_PIPELINE = "PICKET_AT_DNS_PIPELINE" = 11,
         AT_DNS_SPLIT = "PICKET_AT_DNS_SPLIT" = 12,
-        PLACES = "PICKET_PLACES" = 13,
+        AT_JUDGE = "PICKET_AT_JUDGE" = 13,
+        AT_STATE = "PICKET_AT_STATE" = 14,
+        PLACES = "PICKET_PLACES" = 15,
     }
 }
 
@@ -271,8 +359,21 @@ pub(crate) const EXEC_TEXTS: usize = EXEC_TEXTS_U32 as usize;
 /// Texts of a file record.
 pub(crate) const FILE_TEXTS: usize = FILE_TEXTS_U32 as usize;
 
+/// Words of the units kept with a process.
+pub(crate) const KEPT_WORDS: usize = layout::KEPT_UNITS / 64;
+/// Words of a set of rules.
+pub(crate) const RULE_WORDS: usize = layout::RULES / 64;
+/// The beginning of a policy's id, in its entry.
+pub(crate) const POLICY_ID: usize = 40;
+/// The longest record that can be tried.
+pub(crate) const TRIAL_ROOM: usize = size_of::<Exec>() + 6 * TEXT_MAX;
+/// `PICKET_TEXT_MAX`.
+pub(crate) const TEXT_MAX: usize = 4096;
+/// `PICKET_VERDICT_RULES`.
+pub(crate) const VERDICT_RULES: usize = 8;
+
 /// `PICKET_WIRE_VERSION`.
-pub(crate) const VERSION: u16 = 1;
+pub(crate) const VERSION: u16 = 2;
 
 /// The kinds' names, for counters and errors; by `enum picket_kind`.
 pub(crate) const KIND_NAMES: [&str; KINDS as usize] = [
@@ -308,6 +409,8 @@ pub(crate) const PLACE_NAMES: [&str; PLACES as usize] = [
     "packet not readable",
     "too many DNS questions in one segment",
     "DNS answer split over segments",
+    "no room to judge an event in the kernel",
+    "nothing kept of an acting process",
 ];
 
 #[cfg(test)]
@@ -322,7 +425,11 @@ mod tests {
         let btf = Btf::from_raw("picket", crate::probes::OBJECT)
             .expect("BTF")
             .expect("BTF");
-        for (name, size, fields) in layouts() {
+        let kernel_half = layout::layouts();
+        let kernel_half = kernel_half
+            .iter()
+            .map(|(name, size, fields)| (*name, *size, fields.as_slice()));
+        for (name, size, fields) in layouts().into_iter().chain(kernel_half) {
             let c: Struct<'_> = btf
                 .type_by_name(name)
                 .unwrap_or_else(|| panic!("no struct {name}"));
@@ -356,7 +463,7 @@ mod tests {
         let btf = Btf::from_raw("picket", crate::probes::OBJECT)
             .expect("BTF")
             .expect("BTF");
-        for (name, values) in enumerators() {
+        for (name, values) in enumerators().into_iter().chain(layout::enumerators()) {
             let c: Enum<'_> = btf
                 .type_by_name(name)
                 .unwrap_or_else(|| panic!("no enum {name}"));

@@ -11,6 +11,9 @@ pub(crate) mod literals;
 pub(crate) mod normal;
 pub(crate) mod pattern;
 
+pub(crate) use literals::required as required_literals;
+pub(crate) use pattern::glob_literal;
+
 use crate::tables::Tables;
 use normal::{Interner, Tree};
 use picket_lang::ir::Rule;

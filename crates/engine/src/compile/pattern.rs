@@ -104,8 +104,16 @@ fn text_patterns(test: &TextTest, pattern: &str) -> Vec<Pattern> {
     }
 }
 
-/// The best single pattern of a glob.
-fn glob_pattern(glob: &Glob) -> Pattern {
+/// The longest fixed run of a glob, in filter form.
+pub(crate) fn glob_literal(glob: &Glob) -> Option<String> {
+    runs(glob)
+        .into_iter()
+        .map(|(_, text)| text)
+        .max_by_key(String::len)
+}
+
+/// The fixed runs of a glob in filter form, each with the part it begins at.
+fn runs(glob: &Glob) -> Vec<(usize, String)> {
     let parts = glob.parts();
     let mut runs: Vec<(usize, String)> = Vec::new();
     let mut at = 0;
@@ -123,7 +131,13 @@ fn glob_pattern(glob: &Glob) -> Pattern {
         }
         at += length.max(1);
     }
-    let Some((at, text)) = runs.into_iter().max_by_key(|(_, text)| text.len()) else {
+    runs
+}
+
+/// The best single pattern of a glob.
+fn glob_pattern(glob: &Glob) -> Pattern {
+    let parts = glob.parts();
+    let Some((at, text)) = runs(glob).into_iter().max_by_key(|(_, text)| text.len()) else {
         return match parts {
             [] => Pattern::Equals(Box::new([])),
             [Part::Run] => Pattern::Present,

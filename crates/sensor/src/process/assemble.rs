@@ -107,6 +107,7 @@ impl Assembler {
             boot_ns,
             task,
             body,
+            ..
         } = record;
         match body {
             Body::Fork { child } => {

@@ -73,6 +73,7 @@ impl Bench {
             boot_ns: self.now,
             task,
             body,
+            verdict: None,
         })
     }
 

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// From the policies that an event sets off to what is done about it. Simulate
+// and block part at the last step.
+#pragma once
+
+#include "program.h"
+#include "task.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2 * PICKET_POLICIES);
+	__type(key, __u32);
+	__type(value, struct picket_policy);
+} policies SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, PICKET_POLICIES);
+	__type(key, __u32);
+	__type(value, struct picket_budget);
+} budgets SEC(".maps");
+
+// Kinds of programs that may send a signal on this kernel; set before loading.
+const volatile bool tracing_can_kill = true;
+const volatile bool cgroup_can_kill = true;
+
+// Takes one action from the budget; false when there is none left. `tripped`
+// tells that this very call found it used up.
+//
+// The n-th action is allowed if the one `actions` before it is older than the
+// window. Whoever exchanges a time second sees the first's, so that no two
+// processors can take the same one.
+static __always_inline bool budget_charge(struct picket_policy *policy, bool *tripped)
+{
+	__u32 which = policy->budget & (PICKET_POLICIES - 1);
+	__u64 now = bpf_ktime_get_boot_ns() / 1000000;
+	struct picket_budget *budget;
+	__u64 since, used;
+	__u32 slot;
+
+	*tripped = false;
+	if (!policy->actions)
+		return true;
+	budget = bpf_map_lookup_elem(&budgets, &which);
+	if (!budget)
+		return false;
+	since = *(volatile __u64 *)&budget->tripped_ms;
+	if (since) {
+		if (!policy->pause_ms || now - since < policy->pause_ms)
+			return false;
+		__sync_val_compare_and_swap(&budget->tripped_ms, since, 0);
+	}
+	slot = __sync_fetch_and_add(&budget->next, 1) % policy->actions;
+	used = __sync_lock_test_and_set(&budget->used_ms[slot & (PICKET_BUDGET_ACTIONS - 1)], now);
+	if (!used || now - used >= policy->window_ms)
+		return true;
+	*tripped = __sync_val_compare_and_swap(&budget->tripped_ms, 0, now) == 0;
+	return false;
+}
+
+struct bench {
+	struct judge *judge;
+	struct process_state *actor;
+	__u64 rest;
+	__u32 half;
+	__u32 effects;
+};
+
+// One policy's decision.
+static long decide_policy(__u32 index, struct bench *bench)
+{
+	struct picket_verdict *verdict = &bench->judge->verdict;
+	struct picket_policy *policy;
+	__u64 bit = 1ULL << (index & 63);
+	__u32 which = bench->half * PICKET_POLICIES + index;
+	bool tripped, ghost;
+
+	if (!(verdict->triggered & bit))
+		return 0;
+	policy = bpf_map_lookup_elem(&policies, &which);
+	// What this hook cannot do at all is user space's.
+	if (!policy || !(policy->effects & verdict->can))
+		return 0;
+	// Had it blocked, the process would not be there any more.
+	ghost = !policy->blocks && bench->actor && (bench->actor->ghost & bit);
+	if (!ghost && !budget_charge(policy, &tripped)) {
+		verdict->over_budget |= bit;
+		if (tripped)
+			verdict->tripped |= bit;
+		return 0;
+	}
+	if (policy->blocks && setting(PICKET_SET_DISARMED)) {
+		verdict->disarmed |= bit;
+	} else if (policy->blocks) {
+		verdict->acted |= bit;
+		bench->judge->effects |= policy->effects;
+	} else {
+		verdict->simulated |= bit;
+		if (!ghost && bench->actor && (policy->effects & PICKET_EFFECT_KILL))
+			__sync_fetch_and_or(&bench->actor->ghost, bit);
+	}
+	return 0;
+}
+
+static __always_inline __u8 spared(struct process_state *actor, struct task_struct *task)
+{
+	__u32 pid = task->tgid;
+
+	if (task->flags & PF_KTHREAD)
+		return PICKET_SPARED_KERNEL;
+	if (pid == 1 || pid == setting(PICKET_SET_SELF))
+		return PICKET_SPARED_PROTECTED;
+	if (!actor || (actor->flags & PROCESS_PROTECTION_UNKNOWN))
+		return PICKET_SPARED_UNKNOWN;
+	if (actor->flags & PROCESS_PROTECTED)
+		return PICKET_SPARED_PROTECTED;
+	return task_in_scope(task) ? PICKET_NOT_SPARED : PICKET_SPARED_OUT_OF_SCOPE;
+}
+
+// Decides about what judge->verdict holds so far, and carries it out on the
+// current task. `can` is what this hook can do; returns whether to refuse.
+static __noinline int decide(struct judge *judge, struct process_state *actor, __u64 since_ns,
+			     __u32 can)
+{
+	struct picket_verdict *verdict = &judge->verdict;
+	struct bench bench = { .judge = judge, .actor = actor, .half = judge->half & 1 };
+
+	verdict->can = can;
+	if (!verdict->triggered)
+		return 0;
+	verdict->spared = spared(actor, bpf_get_current_task_btf());
+	if (verdict->spared)
+		return 0;
+	judge->effects = 0;
+	bpf_loop(PICKET_POLICIES, decide_policy, &bench, 0);
+	if (judge->effects & PICKET_EFFECT_DENY && can & PICKET_EFFECT_DENY)
+		verdict->done |= PICKET_DONE_DENIED;
+	if (judge->effects & PICKET_EFFECT_KILL) {
+		if (!(can & PICKET_EFFECT_KILL))
+			verdict->done |= PICKET_DONE_KILL_WANTED;
+		else if (bpf_send_signal(SIGKILL))
+			verdict->done |= PICKET_DONE_KILL_FAILED;
+		else
+			verdict->done |= PICKET_DONE_KILLED;
+	}
+	verdict->took_ns = bpf_ktime_get_boot_ns() - since_ns;
+	return verdict->done & PICKET_DONE_DENIED;
+}
