@@ -30,7 +30,9 @@
 #define IPPROTO_MPTCP 262
 #define SOCK_STREAM 1
 #define SOCK_DGRAM 2
+#define SOCK_RAW 3
 #define SIGKILL 9
+#define EPERM 1
 #define ENOENT 2
 #define EBADF 9
 #define ENOTDIR 20

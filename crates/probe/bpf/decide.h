@@ -21,9 +21,30 @@ struct {
 	__type(value, struct picket_budget);
 } budgets SEC(".maps");
 
-// Kinds of programs that may send a signal on this kernel; set before loading.
-const volatile bool tracing_can_kill = true;
-const volatile bool cgroup_can_kill = true;
+// Whether programs of cgroups may send a signal on this kernel, as they may
+// since Linux 6.16; set before loading.
+const volatile bool cgroup_can_kill SEC(".rodata.powers") = true;
+
+// How a hook can end a process.
+enum kill_way {
+	KILL_NEVER, // not at all: user space must
+	KILL_NOW,
+	KILL_AT_EXIT, // when the hook's caller returns: see condemned.h
+};
+
+// What a hook can do.
+struct powers {
+	__u8 kill; // enum kill_way
+	bool deny;
+};
+
+// Threads to be killed at the end of the hook they are in.
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64); // pid_tgid
+	__type(value, __u32);
+} condemned SEC(".maps");
 
 // Takes one action from the budget; false when there is none left. `tripped`
 // tells that this very call found it used up.
@@ -103,11 +124,14 @@ static long decide_policy(__u32 index, struct bench *bench)
 	return 0;
 }
 
-static __always_inline __u8 spared(struct process_state *actor, struct task_struct *task)
+// `head` says whose event it is; the process acts now, or acted when it gave the
+// work to the kernel.
+static __always_inline __u8 spared(struct process_state *actor, struct picket_record *head)
 {
-	__u32 pid = task->tgid;
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 pid = head->task.pid;
 
-	if (task->flags & PF_KTHREAD)
+	if ((__u32)task->tgid == pid && task->flags & PF_KTHREAD)
 		return PICKET_SPARED_KERNEL;
 	if (pid == 1 || pid == setting(PICKET_SET_SELF))
 		return PICKET_SPARED_PROTECTED;
@@ -115,35 +139,55 @@ static __always_inline __u8 spared(struct process_state *actor, struct task_stru
 		return PICKET_SPARED_UNKNOWN;
 	if (actor->flags & PROCESS_PROTECTED)
 		return PICKET_SPARED_PROTECTED;
-	return task_in_scope(task) ? PICKET_NOT_SPARED : PICKET_SPARED_OUT_OF_SCOPE;
+	return head->flags & PICKET_IN_SCOPE ? PICKET_NOT_SPARED : PICKET_SPARED_OUT_OF_SCOPE;
 }
 
-// Decides about what judge->verdict holds so far, and carries it out on the
-// current task. `can` is what this hook can do; returns whether to refuse.
-static __noinline int decide(struct judge *judge, struct process_state *actor, __u64 since_ns,
-			     __u32 can)
+// bpf_get_current_pid_tgid(), which programs of packets lack on Linux 6.1.
+static __always_inline __u64 current_thread(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return (__u64)(__u32)task->tgid << 32 | (__u32)task->pid;
+}
+
+static __always_inline __u8 end_current(__u8 way)
+{
+	__u64 thread = current_thread();
+	__u32 since = 1;
+
+	switch (way) {
+	case KILL_NOW:
+		return bpf_send_signal(SIGKILL) ? PICKET_DONE_KILL_FAILED : PICKET_DONE_KILLED;
+	case KILL_AT_EXIT:
+		return bpf_map_update_elem(&condemned, &thread, &since, BPF_ANY) ?
+			       PICKET_DONE_KILL_WANTED :
+			       PICKET_DONE_KILLED;
+	default:
+		return PICKET_DONE_KILL_WANTED;
+	}
+}
+
+// Decides about what judge->verdict holds so far, and carries it out. `head` is
+// that of the event. Returns whether to refuse.
+static __always_inline bool decide(struct judge *judge, struct process_state *actor,
+				   struct picket_record *head, struct powers powers)
 {
 	struct picket_verdict *verdict = &judge->verdict;
 	struct bench bench = { .judge = judge, .actor = actor, .half = judge->half & 1 };
 
-	verdict->can = can;
+	// A kill that this hook cannot carry out is no less decided here.
+	verdict->can = PICKET_EFFECT_KILL | (powers.deny ? PICKET_EFFECT_DENY : 0);
 	if (!verdict->triggered)
-		return 0;
-	verdict->spared = spared(actor, bpf_get_current_task_btf());
+		return false;
+	verdict->spared = spared(actor, head);
 	if (verdict->spared)
-		return 0;
+		return false;
 	judge->effects = 0;
 	bpf_loop(PICKET_POLICIES, decide_policy, &bench, 0);
-	if (judge->effects & PICKET_EFFECT_DENY && can & PICKET_EFFECT_DENY)
+	if (judge->effects & PICKET_EFFECT_DENY && powers.deny)
 		verdict->done |= PICKET_DONE_DENIED;
-	if (judge->effects & PICKET_EFFECT_KILL) {
-		if (!(can & PICKET_EFFECT_KILL))
-			verdict->done |= PICKET_DONE_KILL_WANTED;
-		else if (bpf_send_signal(SIGKILL))
-			verdict->done |= PICKET_DONE_KILL_FAILED;
-		else
-			verdict->done |= PICKET_DONE_KILLED;
-	}
-	verdict->took_ns = bpf_ktime_get_boot_ns() - since_ns;
+	if (judge->effects & PICKET_EFFECT_KILL)
+		verdict->done |= end_current(powers.kill);
+	verdict->took_ns = bpf_ktime_get_boot_ns() - head->boot_ns;
 	return verdict->done & PICKET_DONE_DENIED;
 }

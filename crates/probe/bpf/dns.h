@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// DNS messages as they leave and enter: copied here, parsed in user space.
+// DNS messages as they leave and enter. Questions are judged before they leave,
+// and refused; they are parsed again in user space, as answers are.
 //
 // On the way out the packet still runs in its sender's context, with two
 // exceptions that the socket's owner covers: TCP may send later, from an
@@ -9,34 +10,54 @@
 #include "packet.h"
 
 #define DNS_RESPONSE 0x80 // QR, in the third byte
-// More questions in one TCP segment are counted, not read.
+// More messages in one TCP segment are counted, not read.
 #define DNS_PIPELINE 8
+// Two steps for a message's length and one for what it holds, or two where an
+// earlier one had to be passed over.
+#define DNS_STEPS (4 * DNS_PIPELINE)
 
-// Copies `len` bytes of a message out; `wire_len` is its whole length.
-static __always_inline void dns_output(struct __sk_buff *skb, struct segment *segment, __u32 kind,
-				       __u32 offset, __u32 len, __u32 wire_len, __u32 room,
-				       struct owner *owner, struct task_struct *task)
+// The place in a TCP stream of length-prefixed messages (RFC 1035 4.2.2), and
+// the message at hand as far as it has come: its segments may be small.
+struct stream {
+	__u32 next; // sequence number behind the last byte seen
+	__u32 got; // bytes of the message
+	__u16 message_len;
+	__u16 kept; // bytes of it in `message`
+	__u8 seen;
+	__u8 prefix; // bytes of the length seen: 0, 1, 2
+	__u8 judged; // the message has been
+	__u8 refused; // a message was: nothing leaves any more
+	__u8 message[2 * PICKET_DNS_SHORT]; // the second half keeps the verifier quiet
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct stream);
+} streams SEC(".maps");
+
+// An answer, copied out whole as far as it is of use.
+static __always_inline void dns_answer(struct __sk_buff *skb, struct segment *segment,
+				       __u32 offset, __u32 len, __u32 room, struct owner *owner)
 {
 	struct picket_dns *dns;
 
-	dns = record_reserve(kind, sizeof(*dns) + room);
+	dns = record_reserve(PICKET_DNS_ANSWER, sizeof(*dns) + room);
 	if (!dns)
 		return;
-	if (task) {
-		head_fill(&dns->head, kind, 0, task);
+	head_start(&dns->head, PICKET_DNS_ANSWER, 0);
+	if (owner) {
+		dns->head.flags = owner->flags;
+		dns->head.task = owner->task;
 	} else {
-		head_start(&dns->head, kind, 0);
-		if (owner) {
-			dns->head.flags = owner->flags;
-			dns->head.task = owner->task;
-		} else {
-			__builtin_memset(&dns->head.task, 0, sizeof(dns->head.task));
-		}
+		__builtin_memset(&dns->head.task, 0, sizeof(dns->head.task));
 	}
-	segment_address(skb, segment, kind == PICKET_DNS_ANSWER, &dns->remote);
+	segment_address(skb, segment, true, &dns->remote);
 	dns->protocol = wire_protocol(segment->protocol);
 	dns->reserved = 0;
-	dns->message_len = wire_len;
+	dns->message_len = len;
+	__builtin_memset(&dns->verdict, 0, sizeof(dns->verdict));
 	if (len > room)
 		len = room;
 	// No change to any length from 1 to `room`, a power of two; the
@@ -59,121 +80,280 @@ static __always_inline bool dns_is_response(struct __sk_buff *skb, __u32 offset)
 	return !bpf_skb_load_bytes(skb, offset + 2, &flags, 1) && (flags & DNS_RESPONSE);
 }
 
-// Follows the stream of length-prefixed messages (RFC 1035 4.2.2) through one
-// segment. The state stands in the socket, whose lock is held by every sender.
-static __always_inline void dns_stream(struct __sk_buff *skb, struct segment *segment,
-				       struct owner *owner)
+// What is kept of the process that a packet leaves for. The packet may leave in
+// an interrupt, while the process executes elsewhere: then a copy is taken.
+static __always_inline struct process_state *sender_state(struct judge *judge, bool present)
 {
-	__u32 offset = segment->offset;
-	__u32 left = segment->len;
-	__u32 end = segment->sequence + left;
-	__u8 prefix[2];
-	__u32 take;
+	struct picket_task *task = &judge->record.head.task;
+	struct process_state *state = state_of(task->pid, judge->half);
+	__u64 serial;
 
-	if (owner->tcp_seen) {
-		__s32 known = owner->tcp_next - segment->sequence;
+	if (!state || present)
+		return state;
+	serial = *(volatile __u64 *)&state->serial;
+	__builtin_memcpy(&judge->next, state, sizeof(*state));
+	asm volatile("" ::: "memory");
+	if (*(volatile __u64 *)&state->serial != serial || judge->next.start_ns != task->start_ns)
+		return NULL;
+	return &judge->next;
+}
+
+// Judges the `len` bytes of a question at judge->record.payload, and tells it.
+// `present`: the current task is the sender. Returns whether to refuse.
+static __always_inline bool dns_judge(struct judge *judge, __u32 len, bool present)
+{
+	struct picket_dns *dns = &judge->record.dns;
+	struct powers powers = socket_powers();
+	struct process_state *actor;
+	bool refused = false;
+
+	asm volatile("" : "+r"(len));
+	if (len > PICKET_DNS_SHORT)
+		len = PICKET_DNS_SHORT;
+	dns->payload_len = len;
+	__builtin_memset(&judge->verdict, 0, sizeof(judge->verdict));
+	if (judge_sits(judge)) {
+		bpf_probe_read_kernel(&judge->bytes[DNS_MESSAGE], len, judge->record.payload);
+		// The process that is current would be the one to die.
+		if (!present)
+			powers.kill = KILL_NEVER;
+		actor = sender_state(judge, present);
+		dns_rules(judge, actor, len);
+		refused = decide(judge, actor, &dns->head, powers);
+	}
+	dns->verdict = judge->verdict;
+	record_output(&dns->head, sizeof(*dns) + len, &dns->verdict);
+	return refused;
+}
+
+struct stream_walk {
+	struct __sk_buff *skb;
+	struct stream *stream;
+	struct judge *judge;
+	__u64 present;
+};
+
+// One piece of a segment: a byte of a message's length, or what there is of a
+// message. What changes stands in the socket, whose lock every sender holds.
+static long stream_piece(__u32 index, struct stream_walk *walk)
+{
+	struct stream *stream = walk->stream;
+	struct judge *judge = walk->judge;
+	__u32 left = judge->packet_left;
+	__u32 kept = stream->kept;
+	__u32 take, keep;
+	__u8 byte;
+
+	if (!left)
+		return 1;
+	if (stream->prefix < 2) {
+		if (bpf_skb_load_bytes(walk->skb, judge->packet_at, &byte, 1))
+			return 1;
+		stream->message_len = stream->message_len << 8 | byte;
+		stream->prefix += 1;
+		judge->packet_at += 1;
+		judge->packet_left = left - 1;
+		return 0;
+	}
+	take = stream->message_len - stream->got;
+	if (take > left)
+		take = left;
+	keep = kept < PICKET_DNS_SHORT ? PICKET_DNS_SHORT - kept : 0;
+	if (keep > take)
+		keep = take;
+	if (keep) {
+		stream->kept = kept + keep;
+		// The masks say to the verifier what the lines above ensure.
+		asm volatile("" : "+r"(keep));
+		keep = ((keep - 1) & (PICKET_DNS_SHORT - 1)) + 1;
+		if (bpf_skb_load_bytes(walk->skb, judge->packet_at,
+				       &stream->message[kept & (PICKET_DNS_SHORT - 1)], keep))
+			count_error(PICKET_AT_PACKET);
+	}
+	stream->got += take;
+	judge->packet_at += take;
+	judge->packet_left = left - take;
+	// Judged when it is whole, or when enough of it is there.
+	if (!stream->judged && (stream->got >= stream->message_len || stream->kept >= PICKET_DNS_SHORT)) {
+		stream->judged = 1;
+		judge->record.dns.message_len = stream->message_len;
+		__builtin_memcpy(judge->record.payload, stream->message,
+				 sizeof(judge->record.payload));
+		if (stream->kept && dns_judge(judge, stream->kept, walk->present))
+			stream->refused = 1;
+	}
+	if (stream->got >= stream->message_len) {
+		stream->prefix = 0;
+		stream->message_len = 0;
+		stream->got = 0;
+		stream->kept = 0;
+		stream->judged = 0;
+	}
+	return stream->refused != 0;
+}
+
+// Follows the stream through one segment; returns whether to refuse it.
+static __always_inline bool dns_stream(struct __sk_buff *skb, struct segment *segment,
+				  struct stream *stream, struct judge *judge, bool present)
+{
+	struct stream_walk walk = { .skb = skb, .stream = stream, .judge = judge };
+	__u32 end = segment->sequence + segment->len;
+
+	walk.present = present;
+	judge->packet_at = segment->offset;
+	judge->packet_left = segment->len;
+	if (stream->seen) {
+		__s32 known = stream->next - segment->sequence;
 
 		// A retransmission, whole or in part.
-		if ((__s32)(end - owner->tcp_next) <= 0)
-			return;
+		if ((__s32)(end - stream->next) <= 0)
+			return stream->refused;
 		if (known > 0) {
-			offset += known;
-			left -= known;
+			judge->packet_at += known;
+			judge->packet_left -= known;
 		}
 	}
-	owner->tcp_seen = 1;
-	owner->tcp_next = end;
-	for (int i = 0; i < DNS_PIPELINE; i++) {
-		if (owner->tcp_skip >= left) {
-			owner->tcp_skip -= left;
-			return;
-		}
-		offset += owner->tcp_skip;
-		left -= owner->tcp_skip;
-		owner->tcp_skip = 0;
-		if (owner->tcp_prefix < 2) {
-			if (bpf_skb_load_bytes(skb, offset, prefix, 1))
-				return;
-			offset += 1;
-			left -= 1;
-			owner->tcp_message_len = owner->tcp_message_len << 8 | prefix[0];
-			owner->tcp_prefix += 1;
-			if (owner->tcp_prefix < 2) {
-				if (!left)
-					return;
-				if (bpf_skb_load_bytes(skb, offset, prefix, 1))
-					return;
-				offset += 1;
-				left -= 1;
-				owner->tcp_message_len = owner->tcp_message_len << 8 | prefix[0];
-				owner->tcp_prefix = 2;
-			}
-			if (!left)
-				return;
-		}
-		owner->tcp_prefix = 0;
-		take = owner->tcp_message_len;
-		if (take > left)
-			take = left;
-		owner->tcp_skip = owner->tcp_message_len - take;
-		if (take)
-			dns_output(skb, segment, PICKET_DNS_QUERY, offset, take,
-				   owner->tcp_message_len, PICKET_DNS_SHORT, owner, NULL);
-		offset += take;
-		left -= take;
-		if (!left)
-			return;
+	stream->seen = 1;
+	stream->next = end;
+	bpf_loop(DNS_STEPS, stream_piece, &walk, 0);
+	if (judge->packet_left && !stream->refused) {
+		count_error(PICKET_AT_DNS_PIPELINE);
+		// What follows in this segment is not read; the next one may start anywhere.
+		stream->prefix = 0;
+		stream->got = 0;
+		stream->kept = 0;
 	}
-	count_error(PICKET_AT_DNS_PIPELINE);
-	// What follows in this segment is not read; the next one may start anywhere.
-	owner->tcp_skip = 0;
+	return stream->refused;
+}
+
+static __noinline int dns_over_tcp(struct __sk_buff *skb, struct segment *segment,
+				   struct bpf_sock *sk)
+{
+	struct owner *owner = bpf_sk_storage_get(&owners, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	struct stream *stream = bpf_sk_storage_get(&streams, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct judge *judge;
+	bool refused;
+
+	if (!owner || !stream) {
+		count_error(PICKET_AT_STORAGE);
+		return 0;
+	}
+	if (stream->refused)
+		return 1;
+	judge = judge_begin(PICKET_DNS_QUERY, 0);
+	if (!judge)
+		return 0;
+	// Without an owner it connected before the sensor started: then the
+	// current task is the best guess.
+	if (owner->task.pid) {
+		judge->record.head.flags = owner->flags;
+		judge->record.head.task = owner->task;
+	} else {
+		owner_set(owner, &judge->record.head);
+	}
+	segment_address(skb, segment, false, &judge->record.dns.remote);
+	judge->record.dns.protocol = IPPROTO_TCP;
+	judge->record.dns.reserved = 0;
+	refused = dns_stream(skb, segment, stream, judge,
+			     owner->task.pid == (__u32)task->tgid);
+	judge_release(judge);
+	return refused;
+}
+
+static __noinline int dns_over_udp(struct __sk_buff *skb, struct segment *segment,
+				   struct bpf_sock *sk)
+{
+	struct judge *judge;
+	struct owner *owner;
+	__u32 len = segment->len;
+	bool refused;
+
+	// A server's answer to another server's port.
+	if (dns_is_response(skb, segment->offset))
+		return 0;
+	judge = judge_begin(PICKET_DNS_QUERY, 0);
+	if (!judge)
+		return 0;
+	if (sk) {
+		owner = bpf_sk_storage_get(&owners, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+		if (owner)
+			owner_set(owner, &judge->record.head);
+		else
+			count_error(PICKET_AT_STORAGE);
+	}
+	segment_address(skb, segment, false, &judge->record.dns.remote);
+	judge->record.dns.protocol = wire_protocol(segment->protocol);
+	judge->record.dns.reserved = 0;
+	judge->record.dns.message_len = len;
+	if (len > PICKET_DNS_SHORT)
+		len = PICKET_DNS_SHORT;
+	asm volatile("" : "+r"(len));
+	len = ((len - 1) & (PICKET_DNS_SHORT - 1)) + 1;
+	if (bpf_skb_load_bytes(skb, segment->offset, judge->record.payload, len)) {
+		count_error(PICKET_AT_PACKET);
+		len = 0;
+	}
+	refused = dns_judge(judge, len, true);
+	judge_release(judge);
+	return refused;
+}
+
+// A packet from a raw socket reaches anybody without connect(2) or a send with
+// an address: it is the attempt.
+static __noinline bool raw_attempt(struct __sk_buff *skb, struct segment *segment,
+				   struct bpf_sock *sk)
+{
+	__u64 cookie = bpf_get_socket_cookie(skb);
+	struct picket_connect *connect;
+	struct process_state *actor;
+	struct judge *judge;
+	bool refused = false, told;
+
+	judge = judge_begin(PICKET_CONNECT, sizeof(*connect));
+	if (!judge)
+		return false;
+	connect = &judge->record.connect;
+	connect->cookie = cookie;
+	segment_address(skb, segment, false, &connect->remote);
+	segment_address(skb, segment, true, &connect->local);
+	connect->protocol = wire_protocol(segment->protocol);
+	connect->reserved = 0;
+	connect->error = 0;
+	// Nobody will tell what became of it.
+	connect->error_known = PICKET_KNOWN;
+	told = udp_repeated(cookie, &connect->remote);
+	if (judge_sits(judge)) {
+		actor = state_of(connect->head.task.pid, judge->half);
+		connect_rules(judge, actor);
+		refused = decide(judge, actor, &connect->head, socket_powers());
+	}
+	if (refused)
+		connect->error = EPERM;
+	connect->verdict = judge->verdict;
+	if (!told)
+		record_output(&connect->head, sizeof(*connect), &connect->verdict);
+	judge_release(judge);
+	return refused;
 }
 
 SEC("cgroup_skb/egress")
 int dns_egress(struct __sk_buff *skb)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
 	struct segment segment = {};
 	struct bpf_sock *sk = skb->sk;
-	struct owner *owner = NULL;
 
-	if (!segment_parse(skb, &segment) || segment.target_port != DNS_PORT || !segment.len)
-		return 1;
 	if (sk)
 		sk = bpf_sk_fullsock(sk);
-	if (segment.protocol == IPPROTO_TCP) {
-		// Without an owner it connected before the sensor started: then
-		// the current task is the best guess.
-		if (!sk)
-			return 1;
-		owner = bpf_sk_storage_get(&owners, sk, NULL, 0);
-		if (!owner) {
-			owner = bpf_sk_storage_get(&owners, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-			if (!owner) {
-				count_error(PICKET_AT_STORAGE);
-				return 1;
-			}
-			owner->flags = task_in_scope(task) ? PICKET_IN_SCOPE : 0;
-			task_fill(&owner->task, task);
-		}
-		dns_stream(skb, &segment, owner);
+	if (!segment_parse(skb, &segment))
 		return 1;
-	}
-	// A server's answer to another server's port.
-	if (dns_is_response(skb, segment.offset))
+	if (sk && sk->type == SOCK_RAW && raw_attempt(skb, &segment, sk))
+		return 0;
+	if (segment.target_port != DNS_PORT || !segment.len)
 		return 1;
-	if (sk) {
-		owner = bpf_sk_storage_get(&owners, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-		if (owner) {
-			owner->flags = task_in_scope(task) ? PICKET_IN_SCOPE : 0;
-			task_fill(&owner->task, task);
-		} else {
-			count_error(PICKET_AT_STORAGE);
-		}
-	}
-	dns_output(skb, &segment, PICKET_DNS_QUERY, segment.offset, segment.len, segment.len,
-		   PICKET_DNS_SHORT, owner, owner ? NULL : task);
-	return 1;
+	if (segment.protocol != IPPROTO_TCP)
+		return !dns_over_udp(skb, &segment, sk);
+	return !sk || !dns_over_tcp(skb, &segment, sk);
 }
 
 SEC("cgroup_skb/ingress")
@@ -209,10 +389,8 @@ int dns_ingress(struct __sk_buff *skb)
 	if (sk)
 		owner = bpf_sk_storage_get(&owners, sk, NULL, 0);
 	if (len <= PICKET_DNS_SHORT)
-		dns_output(skb, &segment, PICKET_DNS_ANSWER, offset, len, len, PICKET_DNS_SHORT,
-			   owner, NULL);
+		dns_answer(skb, &segment, offset, len, PICKET_DNS_SHORT, owner);
 	else
-		dns_output(skb, &segment, PICKET_DNS_ANSWER, offset, len, len, PICKET_DNS_LONG,
-			   owner, NULL);
+		dns_answer(skb, &segment, offset, len, PICKET_DNS_LONG, owner);
 	return 1;
 }

@@ -50,22 +50,21 @@ static __noinline int address6_is(struct judge *judge, __u32 which, __u64 upper,
 	return 0;
 }
 
-static __always_inline void address_is(struct judge *judge, struct picket_address *address,
-				       __u32 which, __u32 number)
+__noinline int address_is(struct judge *judge, struct picket_address *address, __u32 which,
+			  __u32 number)
 {
 	__u64 upper, lower;
 
-	if (address->family == 4) {
-		number_is(judge, number, bpf_ntohl(*(__u32 *)address->ip));
-		return;
-	}
+	if (!judge || !address)
+		return 0;
+	if (address->family == 4)
+		return number_is(judge, number, bpf_ntohl(*(__u32 *)address->ip));
 	upper = bpf_be64_to_cpu(*(__u64 *)address->ip);
 	lower = bpf_be64_to_cpu(*(__u64 *)&address->ip[8]);
 	// An IPv4 address in IPv6's clothes is IPv4 (RFC 4291 2.5.5.2).
 	if (!upper && lower >> 32 == 0xffff)
-		number_is(judge, number, (__u32)lower);
-	else
-		address6_is(judge, which, upper, lower);
+		return number_is(judge, number, (__u32)lower);
+	return address6_is(judge, which, upper, lower);
 }
 
 // Begins to judge an event of this kind; false where no rule is about it.
@@ -85,9 +84,14 @@ static __always_inline bool event_start(struct judge *judge, struct process_stat
 	return true;
 }
 
-static __always_inline bool connect_rules(struct judge *judge, struct process_state *actor,
-					  struct picket_connect *connect)
+// The rules on judge->record.connect.
+__noinline int connect_rules(struct judge *judge, struct process_state *actor)
 {
+	struct picket_connect *connect;
+
+	if (!judge)
+		return false;
+	connect = &judge->record.connect;
 	if (!event_start(judge, actor, &connect->head, PICKET_CONNECT))
 		return false;
 	address_is(judge, &connect->remote, PICKET_ADDRESS_DST, PICKET_NUMBER_DST_IP4);
@@ -105,9 +109,14 @@ static __always_inline bool connect_rules(struct judge *judge, struct process_st
 	return true;
 }
 
-static __always_inline bool listen_rules(struct judge *judge, struct process_state *actor,
-					 struct picket_listen *listen)
+// The rules on judge->record.listen.
+__noinline int listen_rules(struct judge *judge, struct process_state *actor)
 {
+	struct picket_listen *listen;
+
+	if (!judge)
+		return false;
+	listen = &judge->record.listen;
 	if (!event_start(judge, actor, &listen->head, PICKET_LISTEN))
 		return false;
 	address_is(judge, &listen->local, PICKET_ADDRESS_SRC, PICKET_NUMBER_SRC_IP4);
@@ -165,7 +174,7 @@ static long name_byte(__u32 index, struct court *court)
 }
 
 // The name and type asked for by the message of `len` bytes at DNS_MESSAGE.
-static __noinline int dns_question(struct judge *judge, __u32 len)
+static __always_inline bool dns_question(struct judge *judge, __u32 len)
 {
 	struct court court = { .judge = judge };
 	__u16 questions = judge->bytes[DNS_MESSAGE + 4] | judge->bytes[DNS_MESSAGE + 5];
@@ -190,11 +199,16 @@ static __noinline int dns_question(struct judge *judge, __u32 len)
 	return known;
 }
 
-static __always_inline bool dns_rules(struct judge *judge, struct process_state *actor,
-				      struct picket_dns *dns, __u32 len)
+// The rules on judge->record.dns, whose message of `len` bytes lies at
+// DNS_MESSAGE.
+__noinline int dns_rules(struct judge *judge, struct process_state *actor, __u32 len)
 {
+	struct picket_dns *dns;
 	__u32 type;
 
+	if (!judge)
+		return false;
+	dns = &judge->record.dns;
 	if (!event_start(judge, actor, &dns->head, PICKET_DNS_QUERY))
 		return false;
 	if (dns_question(judge, len)) {

@@ -107,8 +107,8 @@ static __noinline int exec_in(struct scratch *scratch, struct judge *judge, __u3
 	image_units(judge, scratch);
 	if (decides) {
 		exec_rules(judge, &scratch->exec.head, actor);
-		decide(judge, actor, scratch->exec.head.boot_ns,
-		       tracing_can_kill ? PICKET_EFFECT_KILL : 0);
+		decide(judge, actor, &scratch->exec.head,
+		       (struct powers){ .kill = KILL_NOW });
 		scratch->exec.verdict = judge->verdict;
 	}
 	image_keep(judge, actor, &scratch->exec.head.task);
@@ -123,7 +123,6 @@ static __always_inline void exec_judge(struct scratch *scratch)
 	__u64 next = setting(PICKET_SET_NEXT_TABLES);
 	struct judge *judge;
 
-	__builtin_memset(&scratch->exec.verdict, 0, sizeof(scratch->exec.verdict));
 	if (!half && !next)
 		return;
 	judge = judge_take(JUDGE_PROCESS);

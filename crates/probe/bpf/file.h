@@ -8,8 +8,7 @@
 // meanwhile deceives us; symbolic links in it are not followed.
 #pragma once
 
-#include "path.h"
-#include "task.h"
+#include "file_rules.h"
 
 // What the arguments of a call that names one file, or two, come down to.
 struct named {
@@ -67,13 +66,40 @@ static __always_inline struct scratch *file_start(__u32 kind, struct task_struct
 	return scratch;
 }
 
+// Judges what scratch->file says, and acts. The call is over: what it did is
+// done, but the process runs no further instruction.
+static __always_inline int file_judge(struct scratch *scratch)
+{
+	__u64 half = setting(PICKET_SET_TABLES);
+	struct process_state *actor;
+	struct judge *judge;
+
+	__builtin_memset(&scratch->file.verdict, 0, sizeof(scratch->file.verdict));
+	if (!half)
+		return 0;
+	judge = judge_take(JUDGE_FILE);
+	if (!judge) {
+		count_error(PICKET_AT_JUDGE);
+		return 0;
+	}
+	judge->half = (half - 1) & 1;
+	actor = state_of(scratch->file.head.task.pid, judge->half);
+	file_rules(judge, actor, scratch);
+	decide(judge, actor, &scratch->file.head,
+	       (struct powers){ .kill = KILL_NOW });
+	scratch->file.verdict = judge->verdict;
+	return 0;
+}
+
 static __always_inline void file_output(struct scratch *scratch)
 {
-	__u32 used = scratch->tail_used;
+	__u32 used;
 
+	file_judge(scratch);
+	used = scratch->tail_used;
 	if (used > TAIL_LIMIT + PICKET_TEXT_MAX)
 		used = TAIL_LIMIT + PICKET_TEXT_MAX;
-	record_output(&scratch->file.head, sizeof(struct picket_file) + used);
+	record_output(&scratch->file.head, sizeof(struct picket_file) + used, &scratch->file.verdict);
 }
 
 static __always_inline __u8 open_bits(__u64 flags)

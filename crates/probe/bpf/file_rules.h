@@ -42,7 +42,7 @@ static long detour_byte(__u32 index, struct court *court)
 
 // Puts the path together that `given` names below `base`; how much of it is
 // known. One with detours is left to user space.
-static __noinline __u32 path_bytes(struct judge *judge, struct scratch *scratch,
+static __always_inline __u32 path_bytes(struct judge *judge, struct scratch *scratch,
 				   struct place *base, struct place *given)
 {
 	struct court court = { .judge = judge };
@@ -79,7 +79,7 @@ static __noinline __u32 path_bytes(struct judge *judge, struct scratch *scratch,
 	return judge->whole ? PICKET_KNOWN : PICKET_UNKNOWN;
 }
 
-static __noinline int path_is(struct judge *judge, __u32 text, __u32 known)
+static __always_inline int path_is(struct judge *judge, __u32 text, __u32 known)
 {
 	__u32 end = judge->end;
 
@@ -92,7 +92,7 @@ static __noinline int path_is(struct judge *judge, __u32 text, __u32 known)
 }
 
 // The path's folder and name, of which a cut path says nothing.
-static __noinline int path_parts(struct judge *judge, __u32 known)
+static __always_inline int path_parts(struct judge *judge, __u32 known)
 {
 	struct court court = { .judge = judge };
 	__u32 end = judge->end, start, len;

@@ -92,6 +92,9 @@ static __always_inline void image_start(struct scratch *scratch, struct task_str
 	const struct cred *cred;
 
 	exec->flags = 0;
+	exec->reserved = 0;
+	exec->more_reserved = 0;
+	__builtin_memset(&exec->verdict, 0, sizeof(exec->verdict));
 	exec->inode = 0;
 	exec->device = 0;
 	exec->links = 0;

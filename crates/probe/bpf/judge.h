@@ -79,6 +79,9 @@ struct judge {
 	__u32 end;
 	__u32 state;
 	__u32 high; // some byte was not ASCII
+	// What is still to be read of a packet.
+	__u32 packet_at;
+	__u32 packet_left;
 	struct picket_automaton automaton;
 	// The program that runs.
 	__u32 program;
@@ -93,8 +96,18 @@ struct judge {
 	__u8 parent; // enum picket_known
 	__u8 whole; // the text is
 	__u16 effects; // enum picket_effect: of policies that act
-	__u32 held; // by whom of the takers of JUDGE_NET
+	__u32 held; // of the takers of JUDGE_NET: somebody has it
 	struct picket_verdict verdict;
+	// The record that is made of what is judged, but for images and files.
+	union {
+		struct picket_record head;
+		struct picket_connect connect;
+		struct picket_listen listen;
+		struct {
+			struct picket_dns dns;
+			__u8 payload[PICKET_DNS_SHORT];
+		};
+	} record;
 	struct place places[PICKET_EXEC_TEXTS];
 	struct process_state next; // what is being made for the process
 	char bytes[2 * PICKET_TEXT_MAX + 8]; // the text at hand, in its first half
@@ -118,7 +131,7 @@ enum judge_user {
 	JUDGE_FILE,
 	JUDGE_TRIAL,
 	JUDGE_NET,
-	JUDGE_USERS = JUDGE_NET + 4,
+	JUDGE_USERS = JUDGE_NET + 8,
 };
 
 struct {
@@ -130,11 +143,18 @@ struct {
 
 static __always_inline struct judge *judge_take(__u32 user)
 {
+	return bpf_map_lookup_elem(&judges, &user);
+}
+
+// One of those that others may hold meanwhile; NULL where they all are held.
+static __always_inline struct judge *judge_take_free(void)
+{
 	struct judge *judge;
 
-	if (user != JUDGE_NET)
-		return bpf_map_lookup_elem(&judges, &user);
-	for (; user < JUDGE_USERS; user++) {
+#pragma unroll
+	for (__u32 i = 0; i < JUDGE_USERS - JUDGE_NET; i++) {
+		__u32 user = JUDGE_NET + i;
+
 		judge = bpf_map_lookup_elem(&judges, &user);
 		if (judge && !__sync_val_compare_and_swap(&judge->held, 0, 1))
 			return judge;

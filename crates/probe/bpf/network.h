@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // Outbound connections, what became of them, and sockets that listen.
 //
-// The attempt is taken in the cgroup hooks, in the caller's own context; the
-// outcome where TCP changes state, tied to it by the socket's cookie.
+// The attempt is taken in the cgroup hooks, in the caller's own context, and
+// refused there; the outcome where TCP changes state, tied to it by the socket's
+// cookie.
 #pragma once
 
 #include "event_rules.h"
@@ -10,16 +11,11 @@
 #define DNS_PORT 53
 
 // A socket's owner: who connected it or asked a DNS question through it, for
-// what happens later in no process's context. With the place in a TCP stream of
-// DNS messages.
+// what happens later in no process's context.
 struct owner {
 	struct picket_task task;
 	__u32 flags; // of picket_record
-	__u32 tcp_next; // sequence number behind the last byte seen
-	__u32 tcp_skip; // bytes of the current message still to come
-	__u16 tcp_message_len;
-	__u8 tcp_seen;
-	__u8 tcp_prefix; // bytes of the length prefix seen without its message: 0, 1, 2
+	__u32 reserved;
 };
 
 struct {
@@ -87,21 +83,63 @@ static __always_inline __u16 wire_protocol(__u32 protocol)
 	return 0;
 }
 
+// What a hook of sockets can do.
+static __always_inline struct powers socket_powers(void)
+{
+	struct powers powers = { .deny = true, .kill = KILL_NEVER };
+
+	if (cgroup_can_kill)
+		powers.kill = KILL_NOW;
+	else if (setting(PICKET_SET_EXIT_HOOKS))
+		powers.kill = KILL_AT_EXIT;
+	return powers;
+}
+
+// The judge of an event that is a connection, a listening socket or a DNS
+// question; released by the caller. Its record is empty but for the head.
+static __always_inline struct judge *judge_begin(__u32 kind, __u32 size)
+{
+	struct judge *judge = judge_take_free();
+
+	if (!judge) {
+		count_error(PICKET_AT_JUDGE);
+		count_drop(kind);
+		return NULL;
+	}
+	head_fill(&judge->record.head, kind, size, bpf_get_current_task_btf());
+	__builtin_memset(&judge->verdict, 0, sizeof(judge->verdict));
+	return judge;
+}
+
+// Whether tables are in force; then the judge is set on their half.
+static __always_inline bool judge_sits(struct judge *judge)
+{
+	__u64 half = setting(PICKET_SET_TABLES);
+
+	judge->half = (half - 1) & 1;
+	return half;
+}
+
 // in_connect: in connect(2), and not in a send on an unconnected socket.
-static __always_inline void connect_attempt(struct bpf_sock_addr *ctx, struct picket_address *remote,
-					    struct picket_address *local, bool in_connect)
+// told: this socket's sends there were reported not long ago.
+// Returns whether to refuse.
+static __noinline bool connect_attempt(struct bpf_sock_addr *ctx, struct picket_address *remote,
+				       struct picket_address *local, bool in_connect, bool told)
 {
 	__u16 protocol = wire_protocol(ctx->protocol);
 	bool awaited = in_connect && setting(PICKET_SET_CONNECT_STATUS);
 	struct picket_connect *connect;
+	struct process_state *actor;
+	struct judge *judge;
 	struct owner *owner;
+	bool refused = false;
 
-	if (!protocol)
-		return;
-	connect = record_reserve(PICKET_CONNECT, sizeof(*connect));
-	if (!connect)
-		return;
-	head_fill(&connect->head, PICKET_CONNECT, sizeof(*connect), bpf_get_current_task_btf());
+	if (!protocol || (told && !setting(PICKET_SET_TABLES)))
+		return false;
+	judge = judge_begin(PICKET_CONNECT, sizeof(*connect));
+	if (!judge)
+		return false;
+	connect = &judge->record.connect;
 	connect->cookie = bpf_get_socket_cookie(ctx);
 	connect->remote = *remote;
 	connect->local = *local;
@@ -111,21 +149,56 @@ static __always_inline void connect_attempt(struct bpf_sock_addr *ctx, struct pi
 	// went well for all that can be known.
 	connect->error = 0;
 	connect->error_known = protocol == IPPROTO_UDP && !awaited ? PICKET_KNOWN : PICKET_UNKNOWN;
-	if (protocol == IPPROTO_TCP && ctx->sk) {
+	if (judge_sits(judge)) {
+		actor = state_of(connect->head.task.pid, judge->half);
+		connect_rules(judge, actor);
+		refused = decide(judge, actor, &connect->head, socket_powers());
+	}
+	connect->verdict = judge->verdict;
+	if (refused) {
+		connect->error = EPERM;
+		connect->error_known = PICKET_KNOWN;
+	} else if (protocol == IPPROTO_TCP && ctx->sk) {
 		owner = bpf_sk_storage_get(&owners, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 		if (owner)
 			owner_set(owner, &connect->head);
 		else
 			count_error(PICKET_AT_STORAGE);
 	}
-	if (awaited) {
+	if (awaited && !refused) {
 		__u64 thread = (__u64)connect->head.task.pid << 32 | connect->head.task.tid;
 		struct connecting call = { .cookie = connect->cookie, .protocol = protocol };
 
 		if (bpf_map_update_elem(&pending, &thread, &call, BPF_ANY))
 			count_error(PICKET_AT_PENDING);
 	}
-	record_submit(&connect->head);
+	if (!told)
+		record_output(&connect->head, sizeof(*connect), &connect->verdict);
+	judge_release(judge);
+	return refused;
+}
+
+static __always_inline void local_v4(struct bpf_sock_addr *ctx, struct picket_address *local)
+{
+	if (ctx->sk && ctx->sk->src_port)
+		address_v4(local, ctx->sk->src_ip4, ctx->sk->src_port);
+}
+
+static __always_inline void local_v6(struct bpf_sock_addr *ctx, struct picket_address *local)
+{
+	if (ctx->sk && ctx->sk->src_port) {
+		__u32 from[4] = { ctx->sk->src_ip6[0], ctx->sk->src_ip6[1], ctx->sk->src_ip6[2],
+				  ctx->sk->src_ip6[3] };
+
+		address_v6(local, from, ctx->sk->src_port);
+	}
+}
+
+static __always_inline void remote_v6(struct bpf_sock_addr *ctx, struct picket_address *remote)
+{
+	__u32 ip[4] = { ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3] };
+
+	address_v6(remote, ip, bpf_ntohs((__u16)ctx->user_port));
 }
 
 SEC("cgroup/connect4")
@@ -134,37 +207,28 @@ int connect4(struct bpf_sock_addr *ctx)
 	struct picket_address remote, local = {};
 
 	address_v4(&remote, ctx->user_ip4, bpf_ntohs((__u16)ctx->user_port));
-	if (ctx->sk && ctx->sk->src_port)
-		address_v4(&local, ctx->sk->src_ip4, ctx->sk->src_port);
-	connect_attempt(ctx, &remote, &local, true);
-	return 1;
+	local_v4(ctx, &local);
+	return !connect_attempt(ctx, &remote, &local, true, false);
 }
 
 SEC("cgroup/connect6")
 int connect6(struct bpf_sock_addr *ctx)
 {
 	struct picket_address remote, local = {};
-	__u32 ip[4] = { ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3] };
 
-	address_v6(&remote, ip, bpf_ntohs((__u16)ctx->user_port));
-	if (ctx->sk && ctx->sk->src_port) {
-		__u32 from[4] = { ctx->sk->src_ip6[0], ctx->sk->src_ip6[1], ctx->sk->src_ip6[2],
-				  ctx->sk->src_ip6[3] };
-
-		address_v6(&local, from, ctx->sk->src_port);
-	}
-	connect_attempt(ctx, &remote, &local, true);
-	return 1;
+	remote_v6(ctx, &remote);
+	local_v6(ctx, &local);
+	return !connect_attempt(ctx, &remote, &local, true, false);
 }
 
 // True when this socket was reported with this destination not long ago.
-static __always_inline bool udp_repeated(struct bpf_sock_addr *ctx, struct picket_address *remote)
+static __always_inline bool udp_repeated(__u64 cookie, struct picket_address *remote)
 {
 	struct udp_flow flow = {};
 	__u64 now = bpf_ktime_get_boot_ns();
 	__u64 *seen;
 
-	flow.cookie = bpf_get_socket_cookie(ctx);
+	flow.cookie = cookie;
 	flow.remote = *remote;
 	seen = bpf_map_lookup_elem(&udp_seen, &flow);
 	if (seen) {
@@ -182,33 +246,24 @@ SEC("cgroup/sendmsg4")
 int sendmsg4(struct bpf_sock_addr *ctx)
 {
 	struct picket_address remote, local = {};
+	bool told;
 
 	address_v4(&remote, ctx->user_ip4, bpf_ntohs((__u16)ctx->user_port));
-	if (udp_repeated(ctx, &remote))
-		return 1;
-	if (ctx->sk && ctx->sk->src_port)
-		address_v4(&local, ctx->sk->src_ip4, ctx->sk->src_port);
-	connect_attempt(ctx, &remote, &local, false);
-	return 1;
+	told = udp_repeated(bpf_get_socket_cookie(ctx), &remote);
+	local_v4(ctx, &local);
+	return !connect_attempt(ctx, &remote, &local, false, told);
 }
 
 SEC("cgroup/sendmsg6")
 int sendmsg6(struct bpf_sock_addr *ctx)
 {
 	struct picket_address remote, local = {};
-	__u32 ip[4] = { ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3] };
+	bool told;
 
-	address_v6(&remote, ip, bpf_ntohs((__u16)ctx->user_port));
-	if (udp_repeated(ctx, &remote))
-		return 1;
-	if (ctx->sk && ctx->sk->src_port) {
-		__u32 from[4] = { ctx->sk->src_ip6[0], ctx->sk->src_ip6[1], ctx->sk->src_ip6[2],
-				  ctx->sk->src_ip6[3] };
-
-		address_v6(&local, from, ctx->sk->src_port);
-	}
-	connect_attempt(ctx, &remote, &local, false);
-	return 1;
+	remote_v6(ctx, &remote);
+	told = udp_repeated(bpf_get_socket_cookie(ctx), &remote);
+	local_v6(ctx, &local);
+	return !connect_attempt(ctx, &remote, &local, false, told);
 }
 
 static __always_inline void connect_outcome(__u64 cookie, __s32 error, struct owner *owner,
@@ -232,14 +287,33 @@ static __always_inline void connect_outcome(__u64 cookie, __s32 error, struct ow
 	record_submit(&outcome->head);
 }
 
-static __always_inline void tcp_listens(struct sock *sk)
+// Judges judge->record.listen, and tells it. Returns whether to refuse.
+static __always_inline bool listen_judge(struct judge *judge, struct powers powers)
 {
+	struct picket_listen *listen = &judge->record.listen;
+	struct process_state *actor;
+	bool refused = false;
+
+	if (judge_sits(judge)) {
+		actor = state_of(listen->head.task.pid, judge->half);
+		listen_rules(judge, actor);
+		refused = decide(judge, actor, &listen->head, powers);
+	}
+	listen->verdict = judge->verdict;
+	record_output(&listen->head, sizeof(*listen), &listen->verdict);
+	judge_release(judge);
+	return refused;
+}
+
+static __noinline int tcp_listens(struct sock *sk)
+{
+	struct powers powers = { .kill = KILL_NOW };
+	struct judge *judge = judge_begin(PICKET_LISTEN, sizeof(struct picket_listen));
 	struct picket_listen *listen;
 
-	listen = record_reserve(PICKET_LISTEN, sizeof(*listen));
-	if (!listen)
-		return;
-	head_fill(&listen->head, PICKET_LISTEN, sizeof(*listen), bpf_get_current_task_btf());
+	if (!judge)
+		return 0;
+	listen = &judge->record.listen;
 	__builtin_memset(&listen->local, 0, sizeof(listen->local));
 	listen->local.port = sk->__sk_common.skc_num;
 	if (sk->__sk_common.skc_family == AF_INET6) {
@@ -252,7 +326,8 @@ static __always_inline void tcp_listens(struct sock *sk)
 	}
 	listen->protocol = IPPROTO_TCP;
 	listen->reserved = 0;
-	record_submit(&listen->head);
+	listen_judge(judge, powers);
+	return 0;
 }
 
 // include/trace/events/sock.h. LISTEN is entered in the caller's context; the
@@ -322,18 +397,16 @@ int connect_exit(struct sys_exit_ctx *ctx)
 
 // Only an explicit bind(2) comes here: the port that the kernel chooses for a
 // socket which merely sends does not.
-static __always_inline void udp_bound(struct bpf_sock *ctx, struct picket_address *local)
+static __noinline bool udp_bound(struct picket_address *local)
 {
-	struct picket_listen *listen;
+	struct judge *judge = judge_begin(PICKET_LISTEN, sizeof(struct picket_listen));
 
-	listen = record_reserve(PICKET_LISTEN, sizeof(*listen));
-	if (!listen)
-		return;
-	head_fill(&listen->head, PICKET_LISTEN, sizeof(*listen), bpf_get_current_task_btf());
-	listen->local = *local;
-	listen->protocol = IPPROTO_UDP;
-	listen->reserved = 0;
-	record_submit(&listen->head);
+	if (!judge)
+		return false;
+	judge->record.listen.local = *local;
+	judge->record.listen.protocol = IPPROTO_UDP;
+	judge->record.listen.reserved = 0;
+	return listen_judge(judge, socket_powers());
 }
 
 SEC("cgroup/post_bind4")
@@ -344,8 +417,7 @@ int post_bind4(struct bpf_sock *ctx)
 	if (!IPPROTO_ANY_UDP(ctx->protocol))
 		return 1;
 	address_v4(&local, ctx->src_ip4, ctx->src_port);
-	udp_bound(ctx, &local);
-	return 1;
+	return !udp_bound(&local);
 }
 
 SEC("cgroup/post_bind6")
@@ -357,6 +429,5 @@ int post_bind6(struct bpf_sock *ctx)
 	if (!IPPROTO_ANY_UDP(ctx->protocol))
 		return 1;
 	address_v6(&local, ip, ctx->src_port);
-	udp_bound(ctx, &local);
-	return 1;
+	return !udp_bound(&local);
 }

@@ -7,6 +7,7 @@
 #include "file.h"
 #include "io_uring.h"
 #include "lsm.h"
+#include "condemned.h"
 #include "trial.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -86,6 +86,6 @@ int process_exec(__u64 *ctx)
 		  end ? bpf_probe_read_user(end, len, (void *)BPF_CORE_READ(mm, arg_start)) : -1);
 
 	exec_judge(scratch);
-	record_output(&scratch->exec.head, exec_size(scratch));
+	record_output(&scratch->exec.head, exec_size(scratch), &scratch->exec.verdict);
 	return 0;
 }

@@ -13,6 +13,13 @@ struct {
 	__uint(max_entries, 16 << 20); // the loader sets the real size
 } events SEC(".maps");
 
+// Records with a decision that found no room in `events`: what was done to a
+// process must be told, whatever floods the ring.
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} decided SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, PICKET_KINDS);
@@ -93,10 +100,18 @@ static __always_inline void record_submit(struct picket_record *head)
 	bpf_ringbuf_submit(head, wake_flags(head->kind, head->boot_ns));
 }
 
-// A record of any size, copied out of a scratch area.
-static __always_inline void record_output(struct picket_record *head, __u32 size)
+// A record of any size, copied out of a scratch area; `verdict` is its own.
+static __always_inline void record_output(struct picket_record *head, __u32 size,
+					  struct picket_verdict *verdict)
 {
+	__u64 flags = wake_flags(head->kind, head->boot_ns);
+
 	head->size = size;
-	if (bpf_ringbuf_output(&events, head, size, wake_flags(head->kind, head->boot_ns)))
-		count_drop(head->kind);
+	if (verdict->triggered)
+		flags = BPF_RB_FORCE_WAKEUP;
+	if (!bpf_ringbuf_output(&events, head, size, flags))
+		return;
+	if (verdict->triggered && !bpf_ringbuf_output(&decided, head, size, flags))
+		return;
+	count_drop(head->kind);
 }

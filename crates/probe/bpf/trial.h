@@ -26,8 +26,11 @@ static __always_inline bool trial_read(struct trial *trial, void *to, __u32 head
 {
 	__u32 size = trial->size;
 
+	if (size < head)
+		return false;
+	// The comparison must stand as it is: it is what the verifier goes by.
 	asm volatile("" : "+r"(size));
-	if (size < head || size > room)
+	if (size > room)
 		return false;
 	return !bpf_probe_read_kernel(to, size, trial->record);
 }
@@ -57,16 +60,18 @@ static __always_inline int trial_judge(struct trial *trial, struct judge *judge,
 		state_put(pid, half, &judge->next);
 		return 0;
 	case PICKET_CONNECT:
-		return !connect_rules(judge, actor, (void *)head);
+		judge->record.connect = *(struct picket_connect *)head;
+		return !connect_rules(judge, actor);
 	case PICKET_LISTEN:
-		return !listen_rules(judge, actor, (void *)head);
+		judge->record.listen = *(struct picket_listen *)head;
+		return !listen_rules(judge, actor);
 	case PICKET_DNS_QUERY:
-		len = ((struct picket_dns *)head)->payload_len;
-		if (len > PICKET_DNS_SHORT ||
-		    bpf_probe_read_kernel(&judge->bytes[DNS_MESSAGE], len,
+		judge->record.dns = *(struct picket_dns *)head;
+		len = judge->record.dns.payload_len & (2 * PICKET_DNS_SHORT - 1);
+		if (bpf_probe_read_kernel(&judge->bytes[DNS_MESSAGE], len,
 					  &trial->record[sizeof(struct picket_dns)]))
 			return -1;
-		return !dns_rules(judge, actor, (void *)head, len);
+		return !dns_rules(judge, actor, len);
 	default:
 		// The file's record ends where the tail begins.
 		if (!trial_read(trial, &scratch->file, sizeof(struct picket_file),

@@ -267,6 +267,7 @@ enum picket_setting {
 	PICKET_SET_TABLES, // the half of the tables that decides + 1; 0: none
 	PICKET_SET_NEXT_TABLES, // the half that is being made ready + 1; 0: none
 	PICKET_SET_DISARMED, // not 0: every block simulates
+	PICKET_SET_EXIT_HOOKS, // not 0: what cannot kill may condemn
 	PICKET_SETTINGS,
 };
 

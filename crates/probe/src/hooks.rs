@@ -16,6 +16,8 @@ pub(crate) enum Site {
     /// `syscalls:NAME`; where the kernel has no such system call, there is
     /// nothing to see.
     Syscall(&'static str),
+    /// The end of a kernel function.
+    FunctionExit,
 }
 
 /// When a program is attached.
@@ -29,6 +31,8 @@ pub(crate) enum When {
     ConnectStatus(&'static [EventClass]),
     /// The same, if DNS answers were asked for too.
     DnsAnswers(&'static [EventClass]),
+    /// The same, where the programs of cgroups cannot end a process by themselves.
+    Condemned(&'static [EventClass]),
 }
 
 /// One program of the object.
@@ -45,6 +49,7 @@ pub(crate) struct Hook {
 pub(crate) struct Extras {
     pub(crate) connect_status: bool,
     pub(crate) dns_answers: bool,
+    pub(crate) condemned: bool,
 }
 
 impl Hook {
@@ -55,6 +60,7 @@ impl Hook {
             When::Any(wanted) => any(wanted),
             When::ConnectStatus(wanted) => extras.connect_status && any(wanted),
             When::DnsAnswers(wanted) => extras.dns_answers && any(wanted),
+            When::Condemned(wanted) => extras.condemned && any(wanted),
         }
     }
 
@@ -62,9 +68,10 @@ impl Hook {
     pub(crate) fn classes(&self) -> &'static [EventClass] {
         match self.when {
             When::Always => &[EventClass::ProcessExec],
-            When::Any(classes) | When::ConnectStatus(classes) | When::DnsAnswers(classes) => {
-                classes
-            }
+            When::Any(classes)
+            | When::ConnectStatus(classes)
+            | When::DnsAnswers(classes)
+            | When::Condemned(classes) => classes,
         }
     }
 }
@@ -107,6 +114,21 @@ pub(crate) const HOOKS: &[Hook] = &[
         Site::Trace("sched_process_exit"),
         When::Always,
     ),
+    hook(
+        "condemned_address",
+        Site::FunctionExit,
+        When::Condemned(CONNECT),
+    ),
+    hook(
+        "condemned_socket",
+        Site::FunctionExit,
+        When::Condemned(LISTEN),
+    ),
+    hook(
+        "condemned_packet",
+        Site::FunctionExit,
+        When::Condemned(&[EventClass::DnsQuery, EventClass::NetworkConnect]),
+    ),
     // The outcome before the attempt, lest an early attempt never hear of it.
     hook(
         "tcp_state",
@@ -127,7 +149,8 @@ pub(crate) const HOOKS: &[Hook] = &[
     hook(
         "dns_egress",
         Site::Cgroup,
-        When::Any(&[EventClass::DnsQuery]),
+        // Packets of raw sockets are connections.
+        When::Any(&[EventClass::DnsQuery, EventClass::NetworkConnect]),
     ),
     hook(
         "dns_ingress",

@@ -24,6 +24,9 @@ const WAKE_INTERVAL: Duration = Duration::from_millis(2);
 /// [`WAKE_INTERVAL`]; a look after this long finds them.
 const LINGER: Duration = Duration::from_millis(4);
 
+/// Size of `decided` in bpf/ring.h.
+const DECIDED_BYTES: u32 = 1 << 20;
+
 const NO_TRACEPOINT: &str = "this kernel has no tracepoint";
 
 /// The loaded and attached programs; dropping it detaches them.
@@ -32,6 +35,8 @@ pub struct Probes {
     // Links before the object: what is attached goes first.
     links: BTreeMap<&'static str, Link>,
     ring: Ring,
+    /// Records with a decision that found no room in `ring`.
+    decided: Ring,
     pub(crate) object: Object,
     extras: Extras,
     cgroup_root: Option<File>,
@@ -47,19 +52,22 @@ impl Probes {
     pub fn load(config: &ProbeConfig) -> Result<Probes, ProbeError> {
         log::start();
         let ring_bytes = ring_size(config.ring_bytes);
-        let (object, refused) = load_object(ring_bytes, config.trials)?;
-        let ring = {
-            let events = map(&object, "events")?;
-            Ring::map(events.as_fd(), ring_bytes as usize)
-                .map_err(|error| read_error("the ring buffer", error.into()))?
+        let cgroup_can_kill = cgroup_can_kill();
+        let (object, refused) = load_object(ring_bytes, cgroup_can_kill, config.trials)?;
+        let ring = |name, bytes: u32| {
+            Ring::map(map(&object, name)?.as_fd(), bytes as usize)
+                .map_err(|error| read_error("the ring buffer", error.into()))
         };
+        let (ring, decided) = (ring("events", ring_bytes)?, ring("decided", DECIDED_BYTES)?);
         let mut probes = Probes {
             links: BTreeMap::new(),
             ring,
+            decided,
             object,
             extras: Extras {
                 connect_status: config.connect_status,
                 dns_answers: config.dns_answers,
+                condemned: !cgroup_can_kill,
             },
             cgroup_root: cgroup::mount_point().and_then(|path| File::open(path).ok()),
             refused,
@@ -131,7 +139,7 @@ impl Probes {
             each(&bytes[..len]);
         };
         loop {
-            let count = self.ring.consume(&mut each);
+            let count = self.ring.consume(&mut each) + self.decided.consume(&mut each);
             if count > 0 {
                 self.lingering = true;
                 return Ok(count);
@@ -171,6 +179,8 @@ impl Probes {
                 }
                 Ok(None) => {}
                 Err(error) if hook.when == hooks::When::Always => return Err(error),
+                // Without it what is refused is not killed here: see `kills_in_cgroups`.
+                Err(_) if matches!(hook.when, hooks::When::Condemned(_)) => {}
                 Err(error) => {
                     let lost = hook
                         .classes()
@@ -184,6 +194,7 @@ impl Probes {
                 }
             }
         }
+        self.set(wire::SET_EXIT_HOOKS, u64::from(self.has_exit_hooks()))?;
         let extras = self.extras;
         self.links.retain(|name, _| {
             HOOKS
@@ -191,6 +202,20 @@ impl Probes {
                 .any(|hook| hook.program == *name && hook.is_wanted(classes, extras))
         });
         Ok(self.unavailable.clone())
+    }
+
+    /// Whether hooks of connections, sends, UDP sockets and DNS questions can end
+    /// the process that is in them; if not, what they refuse is left to be killed
+    /// from user space.
+    pub fn kills_in_cgroups(&self) -> bool {
+        !self.extras.condemned || self.has_exit_hooks()
+    }
+
+    fn has_exit_hooks(&self) -> bool {
+        let mut wanted = HOOKS
+            .iter()
+            .filter(|hook| matches!(hook.when, hooks::When::Condemned(_)));
+        self.extras.condemned && wanted.all(|hook| self.links.contains_key(hook.program))
     }
 
     /// Whether connects that fail at once have an outcome; it costs every system
@@ -280,7 +305,7 @@ impl Probes {
             return Err(missing_program(hook.program, Some(reason)));
         }
         let attached = match hook.site {
-            Site::Trace(_) | Site::TraceIfAny(_) => program.attach(),
+            Site::Trace(_) | Site::TraceIfAny(_) | Site::FunctionExit => program.attach(),
             Site::Cgroup => {
                 let root = self.cgroup_root.as_ref().ok_or_else(|| ProbeError::Missing {
                     what: "a cgroup2 mount".into(),
@@ -367,6 +392,7 @@ impl Probes {
 /// unless everything depends on it.
 fn load_object(
     ring_bytes: u32,
+    cgroup_can_kill: bool,
     trials: bool,
 ) -> Result<(Object, BTreeMap<&'static str, String>), ProbeError> {
     let btf = Btf::from_vmlinux().map_err(|_| ProbeError::Missing {
@@ -386,9 +412,15 @@ fn load_object(
     loop {
         log::start();
         let mut open = open_object(ring_bytes)?;
+        set_powers(&mut open, cgroup_can_kill);
         for mut program in open.progs_mut() {
             let name = program.name().to_str().unwrap_or_default();
-            let unwanted = name == hooks::LSM || (name == hooks::TRIAL && !trials);
+            let of_condemned = |hook: &Hook| {
+                hook.program == name && matches!(hook.when, hooks::When::Condemned(_))
+            };
+            let unwanted = name == hooks::LSM
+                || (name == hooks::TRIAL && !trials)
+                || (cgroup_can_kill && HOOKS.iter().any(of_condemned));
             if unwanted || refused.contains_key(name) {
                 program.set_autoload(false);
             }
@@ -414,6 +446,38 @@ fn load_object(
             }
             None => return Err(ProbeError::Load { source, log }),
         };
+    }
+}
+
+/// Whether programs of cgroup hooks may send a signal (since Linux 6.16).
+fn cgroup_can_kill() -> bool {
+    [
+        libbpf_sys::BPF_PROG_TYPE_CGROUP_SOCK_ADDR,
+        libbpf_sys::BPF_PROG_TYPE_CGROUP_SOCK,
+        libbpf_sys::BPF_PROG_TYPE_CGROUP_SKB,
+    ]
+    .into_iter()
+    .all(|kind| {
+        // SAFETY: numbers go in and a number comes out; no options are given.
+        let found = unsafe {
+            libbpf_sys::libbpf_probe_bpf_helper(
+                kind,
+                libbpf_sys::BPF_FUNC_send_signal,
+                std::ptr::null(),
+            )
+        };
+        found == 1
+    })
+}
+
+/// Tells the programs, before they are verified, what they may do.
+fn set_powers(open: &mut OpenObject, cgroup_can_kill: bool) {
+    for mut map in open.maps_mut() {
+        if map.name() == ".rodata.powers"
+            && let Some([first, ..]) = map.initial_value_mut()
+        {
+            *first = cgroup_can_kill.into();
+        }
     }
 }
 

@@ -332,7 +332,8 @@ constants! {
         SET_TABLES = "PICKET_SET_TABLES" = 12,
         SET_NEXT_TABLES = "PICKET_SET_NEXT_TABLES" = 13,
         SET_DISARMED = "PICKET_SET_DISARMED" = 14,
-        SETTINGS = "PICKET_SETTINGS" = 15,
+        SET_EXIT_HOOKS = "PICKET_SET_EXIT_HOOKS" = 15,
+        SETTINGS = "PICKET_SETTINGS" = 16,
     }
     "picket_place" {
         AT_SCRATCH = "PICKET_AT_SCRATCH" = 0,

@@ -127,7 +127,7 @@ fn strange_versions_kinds_and_fields_are_errors() {
         raw[at] = to;
         decode(&raw).expect_err("changed").to_string()
     };
-    assert_eq!(change(0, 0, 9), "record version 9 is not 1");
+    assert_eq!(change(0, 0, 9), "record version 9 is not 2");
     assert_eq!(change(0, 2, 0), "record kind 0 does not exist");
     assert_eq!(change(0, 2, 200), "record kind 200 does not exist");
     // The protocol and the mark of a connect's errno; the address's family.
