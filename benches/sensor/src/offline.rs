@@ -9,7 +9,7 @@ use picket_sensor::loader;
 use picket_sensor::pipeline::{Emitted, Pipeline};
 use picket_sensor::process::{Assembler, Limits};
 use picket_sensor::recording::Reader;
-use picket_sensor::response::{ProtectedSet, Responder};
+use picket_sensor::response::{Ledger, ProtectedSet, Responder};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -82,7 +82,7 @@ fn pipeline(rules: &str) -> Result<Pipeline<impl FnMut(Emitted) -> bool>> {
         name: "bench".into(),
         bytes: rules.as_bytes().to_vec(),
     };
-    let (set, _, _) = loader::arm(vec![source], &[]).context("the bench's rules")?;
+    let (set, _, _) = loader::arm(vec![source], &[], None).context("the bench's rules")?;
     let enrichment = Enrichment {
         users: Users::from_pairs([(0, "root".into())]),
         containers: Containers::replayed(None),
@@ -95,6 +95,11 @@ fn pipeline(rules: &str) -> Result<Pipeline<impl FnMut(Emitted) -> bool>> {
         1,
         0,
     );
-    let responder = Responder::new(&set.policies, ProtectedSet::new(0, None, Vec::new()), None);
+    let responder = Responder::new(
+        &set.policies,
+        ProtectedSet::new(0, None, Vec::new()),
+        Ledger::own(),
+        None,
+    );
     Ok(Pipeline::new(assembler, set, responder, |_| true, false))
 }

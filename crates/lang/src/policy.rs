@@ -13,7 +13,7 @@ use std::time::Duration;
 const KEYS: &[&str] = &["id", "trigger", "projects", "action", "budget"];
 const TRIGGER_KEYS: &[&str] = &["rules", "tags", "categories", "severity"];
 const ACTION_KEYS: &[&str] = &["kill", "deny"];
-const BUDGET_KEYS: &[&str] = &["kills", "per", "on_exceed"];
+const BUDGET_KEYS: &[&str] = &["kills", "per", "on_exceed", "resume_after"];
 
 /// Categories that indicator feeds give, and no rule: a policy may name them
 /// although no rule here has them.
@@ -184,13 +184,14 @@ fn budget(node: &Node<'_>, sink: &mut Sink) -> Option<Budget> {
     let keys = Keys::of(node, "a budget", BUDGET_KEYS, sink)?;
     let kills = keys.require("kills", sink).and_then(|node| {
         let kills = yaml::integer(node, "`kills`", sink)?;
-        let fits = u32::try_from(kills).ok().filter(|&kills| kills > 0);
+        let fits = u32::try_from(kills)
+            .ok()
+            .filter(|kills| (1..=Budget::MOST_ACTIONS).contains(kills));
         if fits.is_none() {
             let problem = Problem::BadBudget { kills };
-            sink.push(
-                Diagnostic::new(&problem, node.span.clone())
-                    .help("a policy that must not act has `action: simulate`"),
-            );
+            sink.push(Diagnostic::new(&problem, node.span.clone()).help(
+                "a policy that must not act has `action: simulate`; one without a bound has no budget",
+            ));
         }
         fits
     });
@@ -207,10 +208,15 @@ fn budget(node: &Node<'_>, sink: &mut Sink) -> Option<Budget> {
             sink,
         )?;
     }
+    let resume_after = match keys.get("resume_after") {
+        Some(node) => Some(duration(node, sink)?),
+        None => None,
+    };
     Some(Budget {
         kills: kills?,
         per: per?,
         on_exceed: OnExceed::Simulate,
+        resume_after,
     })
 }
 

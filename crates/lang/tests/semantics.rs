@@ -108,6 +108,7 @@ fn the_example_of_the_design() {
         kills: 5,
         per: Duration::from_secs(60),
         on_exceed: OnExceed::Simulate,
+        resume_after: None,
     };
     assert_eq!(checked.policies[0].budget, Some(budget));
     assert_eq!(checked.policies[1].action, Action::Block(Effects::BLOCK));

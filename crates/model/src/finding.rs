@@ -75,8 +75,9 @@ pub struct Decision {
     pub effects: Effects,
     /// The process it aims at.
     pub pid: u32,
-    /// The mechanism that acted, or would have.
-    pub mechanism: Mechanism,
+    /// What acted, or would have, the strongest first; empty where nothing here
+    /// can do what the policy asks.
+    pub mechanisms: Vec<Mechanism>,
     /// How the decision ended.
     pub outcome: Outcome,
 }
@@ -116,6 +117,10 @@ pub enum Withheld {
     OutOfScope,
     /// The policy's budget is used up: it simulates from here on.
     BudgetExceeded,
+    /// Somebody lifted every block (`picket disarm`).
+    Disarmed,
+    /// Nothing here can do what the policy asks.
+    CannotEnforce,
     /// The process had already ended.
     ProcessGone,
     /// The event comes from a recording: there is nothing to act on.
@@ -129,6 +134,8 @@ impl Withheld {
             Withheld::Protected { .. } => "protected",
             Withheld::OutOfScope => "out_of_scope",
             Withheld::BudgetExceeded => "budget_exceeded",
+            Withheld::Disarmed => "disarmed",
+            Withheld::CannotEnforce => "cannot_enforce",
             Withheld::ProcessGone => "process_gone",
             Withheld::Replay => "replay",
         }

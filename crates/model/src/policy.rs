@@ -98,11 +98,19 @@ pub struct Budget {
     pub per: Duration,
     /// What becomes of the policy when more are asked for.
     pub on_exceed: OnExceed,
+    /// How long after that it is good again by itself; none: only when a person
+    /// says so.
+    pub resume_after: Option<Duration>,
+}
+
+impl Budget {
+    /// The most actions a budget can count: a time is kept for each.
+    pub const MOST_ACTIONS: u32 = 1024;
 }
 
 /// What an exhausted budget leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnExceed {
-    /// The policy simulates until a person arms it again.
+    /// The policy simulates until its pause is over or a person arms it again.
     Simulate,
 }

@@ -57,6 +57,9 @@ pub struct Image {
     pub sha256: Datum<Box<str>>,
     /// Identity of the executed file.
     pub file: Datum<FileIdentity>,
+    /// A protected container runtime put it in place: it may be the runtime's copy
+    /// of itself. Only the sensor's own table knows; false elsewhere.
+    pub by_runtime: bool,
     /// Real user id at exec.
     pub uid: Datum<u32>,
     /// Real group id at exec.

@@ -51,6 +51,8 @@ pub struct Verdict {
     pub done: Done,
     /// What a policy that blocks can do in this hook.
     pub can: Effects,
+    /// The hook itself ends the process; if not, user space must.
+    pub kills_here: bool,
     /// Nanoseconds from the event to the decision.
     pub took_ns: u32,
 }

@@ -16,7 +16,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, PICKET_POLICIES);
+	__uint(max_entries, PICKET_BUDGETS);
 	__type(key, __u32);
 	__type(value, struct picket_budget);
 } budgets SEC(".maps");
@@ -54,7 +54,7 @@ struct {
 // processors can take the same one.
 static __always_inline bool budget_charge(struct picket_policy *policy, bool *tripped)
 {
-	__u32 which = policy->budget & (PICKET_POLICIES - 1);
+	__u32 which = policy->budget & (PICKET_BUDGETS - 1);
 	__u64 now = bpf_ktime_get_boot_ns() / 1000000;
 	struct picket_budget *budget;
 	__u64 since, used;
@@ -176,7 +176,8 @@ static __always_inline bool decide(struct judge *judge, struct process_state *ac
 	struct bench bench = { .judge = judge, .actor = actor, .half = judge->half & 1 };
 
 	// A kill that this hook cannot carry out is no less decided here.
-	verdict->can = PICKET_EFFECT_KILL | (powers.deny ? PICKET_EFFECT_DENY : 0);
+	verdict->can = PICKET_EFFECT_KILL | (powers.deny ? PICKET_EFFECT_DENY : 0) |
+		       (powers.kill != KILL_NEVER ? PICKET_CAN_KILL_HERE : 0);
 	if (!verdict->triggered)
 		return false;
 	verdict->spared = spared(actor, head);

@@ -217,6 +217,8 @@ enum picket_protects {
 
 // How many actions a budget can count; picket_budget.used holds one time each.
 #define PICKET_BUDGET_ACTIONS 1024
+// Twice as many as policies: new ones come while the old are still charged.
+#define PICKET_BUDGETS 128
 
 enum picket_effect {
 	PICKET_EFFECT_KILL = 1,

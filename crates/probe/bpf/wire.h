@@ -80,6 +80,9 @@ enum picket_spared {
 	PICKET_SPARED_KERNEL, // no process of user space
 };
 
+// A bit of picket_verdict.can: the hook itself ends the process.
+#define PICKET_CAN_KILL_HERE 4
+
 // Bits of picket_verdict.done.
 enum picket_done {
 	PICKET_DONE_DENIED = 1, // the operation was refused
@@ -103,7 +106,7 @@ struct picket_verdict {
 	__u64 acted;
 	__u8 spared; // enum picket_spared
 	__u8 done; // enum picket_done
-	__u8 can; // enum picket_done: what a block does in this hook
+	__u8 can; // enum picket_effect, PICKET_CAN_KILL_HERE: what a block does in this hook
 	__u8 reserved;
 	__u32 took_ns; // from the head's time to the decision
 };

@@ -26,6 +26,7 @@
 //!   segment holds them.
 //! - Processes: [`Probes::running`] lists those of the sensor's own pid namespace.
 
+mod budgets;
 pub mod capability;
 mod cgroup;
 mod config;
@@ -40,12 +41,13 @@ pub mod synth;
 mod tables;
 mod wire;
 
+pub use budgets::Budgets;
 pub use config::ProbeConfig;
 pub use counters::{Count, Drops, Errors};
 pub use decode::{DecodeError, decode};
 pub use error::{ProbeError, Unavailable};
 pub use probes::Probes;
-pub use tables::{Half, KernelPolicy, ProcessState, Tried};
+pub use tables::{DisarmSwitch, Half, KernelPolicy, ProcessState, Tried};
 
 const fn _is_send<T: Send>() {}
 const _: () = _is_send::<Probes>();

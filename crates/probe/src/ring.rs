@@ -94,7 +94,7 @@ impl Ring {
 }
 
 #[derive(Debug)]
-struct Mapping {
+pub(crate) struct Mapping {
     base: NonNull<u8>,
     len: usize,
 }
@@ -102,9 +102,16 @@ struct Mapping {
 // SAFETY: the memory is shared with the kernel only, and read and written
 // through atomics or, for committed records, not written at all.
 unsafe impl Send for Mapping {}
+// SAFETY: as above; a position moves only through the `&mut` of the one reader.
+unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    fn new(fd: &OwnedFd, len: usize, protection: i32, offset: usize) -> io::Result<Mapping> {
+    pub(crate) fn new(
+        fd: &OwnedFd,
+        len: usize,
+        protection: i32,
+        offset: usize,
+    ) -> io::Result<Mapping> {
         let offset = libc::off_t::try_from(offset).map_err(io::Error::other)?;
         // SAFETY: a new mapping at an address of the kernel's choice.
         let base = unsafe {
@@ -130,6 +137,20 @@ impl Mapping {
         // SAFETY: a page at least is mapped, page-aligned, for `self`'s life,
         // and the kernel too accesses this word atomically.
         unsafe { self.base.cast::<AtomicU64>().as_ref() }
+    }
+
+    /// Words that the kernel too accesses atomically only.
+    pub(crate) fn words(&self, first: usize, count: usize) -> &[AtomicU64] {
+        assert!(
+            (first + count) * size_of::<u64>() <= self.len,
+            "words outside the mapping"
+        );
+        // SAFETY: inside the mapping by the assertion, aligned since mappings are,
+        // and mapped for `self`'s life.
+        unsafe {
+            let start = self.base.cast::<AtomicU64>().add(first);
+            std::slice::from_raw_parts(start.as_ptr(), count)
+        }
     }
 
     fn length_at(&self, offset: usize) -> &AtomicU32 {

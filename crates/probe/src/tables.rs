@@ -41,6 +41,21 @@ pub struct ProcessState {
     pub runtime: bool,
 }
 
+/// Reads whether every block was lifted, from any thread.
+#[derive(Debug)]
+pub struct DisarmSwitch(libbpf_rs::MapHandle);
+
+impl DisarmSwitch {
+    /// Whether every block simulates because somebody said so.
+    pub fn is_thrown(&self) -> Result<bool, ProbeError> {
+        let value = self
+            .0
+            .lookup(&wire::SET_DISARMED.to_ne_bytes(), MapFlags::ANY)
+            .map_err(|error| read_error("the settings", error))?;
+        Ok(value.is_some_and(|value| crate::probes::number(&value) != 0))
+    }
+}
+
 /// A policy as the kernel carries it out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KernelPolicy {
@@ -98,7 +113,8 @@ impl Probes {
 
     /// Puts in what is known of a process that ran before the half was prepared,
     /// unless the kernel knows of it already.
-    pub fn keep(&self, half: Half, pid: u32, state: &ProcessState) -> Result<(), ProbeError> {
+    /// True if it was put in.
+    pub fn keep(&self, half: Half, pid: u32, state: &ProcessState) -> Result<bool, ProbeError> {
         let key = wire::StateKey { pid, half: half.0 };
         let flag = |set: bool, flag: u32| if set { flag } else { 0 };
         let value = wire::State {
@@ -116,8 +132,8 @@ impl Probes {
         };
         let states = map(&self.object, "states")?;
         match states.update(key.bytes(), value.bytes(), MapFlags::NO_EXIST) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == libbpf_rs::ErrorKind::AlreadyExists => Ok(()),
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == libbpf_rs::ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(read_error("what is kept of processes", error)),
         }
     }
@@ -165,6 +181,19 @@ impl Probes {
         self.set(wire::SET_NEXT_TABLES, 0)?;
         self.wait_for_programs()?;
         Half::ALL.into_iter().try_for_each(|half| self.forget(half))
+    }
+
+    /// A handle on whether every block was lifted.
+    pub fn disarm_switch(&self) -> Result<DisarmSwitch, ProbeError> {
+        let settings = map(&self.object, "settings")?;
+        libbpf_rs::MapHandle::try_from(&settings)
+            .map(DisarmSwitch)
+            .map_err(|error| read_error("the settings", error))
+    }
+
+    /// Lifts every block, or undoes that.
+    pub fn set_disarmed(&self, disarmed: bool) -> Result<(), ProbeError> {
+        self.set(wire::SET_DISARMED, disarmed.into())
     }
 
     /// Gives up a half that was prepared and did not take over.

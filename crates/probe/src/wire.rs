@@ -208,6 +208,12 @@ wire! {
         budget: u32,
         id: [u8; POLICY_ID],
     }
+    /// What a policy has used of its budget.
+    Budget = "picket_budget" {
+        next: u64,
+        tripped_ms: u64,
+        used_ms: [u64; layout::BUDGET_ACTIONS],
+    }
     /// A record to be judged without an event.
     Trial = "trial" {
         half: u32,
@@ -370,6 +376,8 @@ pub(crate) const POLICY_ID: usize = 40;
 pub(crate) const TRIAL_ROOM: usize = size_of::<Exec>() + 6 * TEXT_MAX;
 /// `PICKET_TEXT_MAX`.
 pub(crate) const TEXT_MAX: usize = 4096;
+/// `PICKET_CAN_KILL_HERE`.
+pub(crate) const CAN_KILL_HERE: u32 = 4;
 /// `PICKET_VERDICT_RULES`.
 pub(crate) const VERDICT_RULES: usize = 8;
 

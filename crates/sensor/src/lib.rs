@@ -11,6 +11,7 @@
 //! by a channel, between two records: no event is missed and none is judged by
 //! half a program.
 
+pub mod enforce;
 pub mod enrich;
 pub mod hold;
 pub mod live;

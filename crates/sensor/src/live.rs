@@ -1,7 +1,9 @@
 //! The pipeline on the kernel's records: one thread from ring buffer to verdict.
 
+use crate::enforce;
 use crate::loader::RuleSet;
 use crate::pipeline::{Emitted, Pipeline, Sink};
+use crate::process::ProcessTable;
 use crate::stats::Stats;
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use picket_lang::ir::Rule;
@@ -51,6 +53,7 @@ impl<S: Sink> Live<S> {
     ///
     /// The iterator gives processes by pid, and pids wrap; by their start every
     /// process comes after the one it descends from.
+    /// Then the rules under policies are put in force in the kernel.
     pub fn prime(&mut self) -> Result<(), ProbeError> {
         let Live {
             probes,
@@ -68,6 +71,19 @@ impl<S: Sink> Live<S> {
         running.sort_unstable_by_key(|(start_ns, pid, _)| (*start_ns, *pid));
         for (_, _, bytes) in &running {
             take(bytes, pipeline, tap);
+        }
+        let slots = pipeline.rules().kernel.clone();
+        if let Some(set) = slots {
+            let policies = pipeline.rules().policies.clone();
+            let slots = pipeline.responder().slots(&policies);
+            let protected = pipeline.responder().protected().clone();
+            enforce::arm(
+                probes,
+                &set,
+                &slots,
+                &protected,
+                &mut Taking { pipeline, tap },
+            )?;
         }
         Ok(())
     }
@@ -120,7 +136,8 @@ impl<S: Sink> Live<S> {
     }
 
     /// New hooks are attached before the new rules serve and old ones detached
-    /// after: at no moment does a rule in force lack its events.
+    /// after: at no moment does a rule in force lack its events, nor a block its
+    /// hook.
     fn replace(&mut self, rules: RuleSet) -> Result<Vec<Unavailable>, ProbeError> {
         let before = self.needed(self.pipeline.rules());
         let after = self.needed(&rules);
@@ -129,11 +146,27 @@ impl<S: Sink> Live<S> {
         let unavailable = self.probes.set_classes(before.union(after))?;
         let urgent = urgent(&rules);
         self.probes.set_urgent(urgent)?;
+        self.enforce(&rules)?;
         self.pipeline.replace(rules);
         if before.union(after) != after {
             self.probes.set_classes(after)?;
         }
         Ok(unavailable)
+    }
+
+    /// Puts the rules under policies in force in the kernel.
+    fn enforce(&mut self, rules: &RuleSet) -> Result<(), ProbeError> {
+        let Some(set) = &rules.kernel else {
+            return self.probes.disengage();
+        };
+        let slots = self.pipeline.responder().slots(&rules.policies);
+        let protected = self.pipeline.responder().protected().clone();
+        let mut records = Taking {
+            pipeline: &mut self.pipeline,
+            tap: &mut self.tap,
+        };
+        enforce::arm(&mut self.probes, set, &slots, &protected, &mut records)?;
+        Ok(())
     }
 
     fn needed(&self, rules: &RuleSet) -> ClassSet {
@@ -217,6 +250,24 @@ pub fn urgent(rules: &RuleSet) -> ClassSet {
         })
         .flat_map(|rule| rule.classes.iter().copied())
         .collect()
+}
+
+/// Takes records in while rules are being armed.
+struct Taking<'l, S> {
+    pipeline: &'l mut Pipeline<S>,
+    tap: &'l mut Option<Tap>,
+}
+
+impl<S: Sink> enforce::Records for Taking<'_, S> {
+    fn drain(&mut self, probes: &mut Probes) -> Result<(), ProbeError> {
+        let Taking { pipeline, tap } = self;
+        while probes.poll(Duration::ZERO, &mut |bytes| take(bytes, pipeline, tap))? > 0 {}
+        Ok(())
+    }
+
+    fn table(&mut self) -> &ProcessTable {
+        self.pipeline.assembler().table()
+    }
 }
 
 fn take<S: Sink>(bytes: &[u8], pipeline: &mut Pipeline<S>, tap: &mut Option<Tap>) {

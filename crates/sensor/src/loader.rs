@@ -1,12 +1,15 @@
 //! Rule files from disk into an armed set.
 
+use crate::enforce::{HostFacts, KernelSet};
 use picket_engine::Program;
+use picket_lang::ir::Rule;
 use picket_lang::{Checked, Diagnostic, Limits, Source};
 use picket_model::Policy;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// What a reload puts in place, whole.
@@ -16,6 +19,8 @@ pub struct RuleSet {
     pub program: Program,
     /// The policies that hold here.
     pub policies: Vec<Policy>,
+    /// The same for the kernel; none where nothing is to be decided there.
+    pub kernel: Option<Arc<KernelSet>>,
     /// Rules and policies that are for other projects than this sensor's.
     pub elsewhere: Vec<String>,
 }
@@ -147,11 +152,12 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
     Ok(found)
 }
 
-/// Checks and compiles. One error anywhere and nothing is armed: a set with a
-/// hole in it would be a silent downgrade.
+/// Checks and compiles, for the kernel of `host` too. One error anywhere and
+/// nothing is armed: a set with a hole in it would be a silent downgrade.
 pub fn arm(
     sources: Vec<Source>,
     projects: &[String],
+    host: Option<&HostFacts>,
 ) -> Result<(RuleSet, Vec<Diagnostic>, Vec<Source>), LoadError> {
     let Checked {
         rules,
@@ -173,17 +179,19 @@ pub fn arm(
         }
         here
     };
-    let rules = rules
+    let rules: Vec<Rule> = rules
         .into_iter()
         .filter(|rule| holds_here(&rule.info.id, &rule.info.projects))
         .collect();
-    let policies = policies
+    let policies: Vec<Policy> = policies
         .into_iter()
         .filter(|policy| holds_here(&policy.id, &policy.projects))
         .collect();
+    let kernel = host.and_then(|host| KernelSet::new(&rules, &policies, host));
     let set = RuleSet {
         program: Program::compile(rules),
         policies,
+        kernel: kernel.map(Arc::new),
         elsewhere,
     };
     Ok((set, diagnostics, sources))
@@ -226,7 +234,7 @@ mod tests {
         );
         let bad = Source::new("bad", "rules: [{id: b}]\n");
         assert_eq!(
-            arm(vec![good.clone()], &[])
+            arm(vec![good.clone()], &[], None)
                 .unwrap()
                 .0
                 .program
@@ -235,7 +243,7 @@ mod tests {
             1
         );
         assert!(matches!(
-            arm(vec![good, bad], &[]),
+            arm(vec![good, bad], &[], None),
             Err(LoadError::Invalid { .. })
         ));
     }

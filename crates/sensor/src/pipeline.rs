@@ -1,15 +1,16 @@
 //! The stages in order: one record in, findings out.
 
+use crate::enforce::{Decided, KernelSet};
 use crate::hold::{self, Held, Hold};
 use crate::loader::RuleSet;
 use crate::process::{Assembled, Assembler, OutcomeKey};
-use crate::response::Responder;
+use crate::response::{Case, Responder};
 use crate::stats::Stats;
 use picket_engine::{Scratch, Verdicts};
 use picket_model::Event;
 use picket_model::event::Status;
 use picket_model::finding::Finding;
-use picket_model::record::Record;
+use picket_model::record::{Record, Verdict};
 use picket_model::rule::RuleInfo;
 use std::sync::Arc;
 
@@ -40,6 +41,8 @@ impl<F: FnMut(Emitted) -> bool> Sink for F {
 pub struct Pipeline<S> {
     assembler: Assembler,
     rules: RuleSet,
+    /// What verdicts that are still in the ring were made with.
+    before: Option<Arc<KernelSet>>,
     scratch: Scratch,
     verdicts: Verdicts,
     responder: Responder,
@@ -64,6 +67,7 @@ impl<S: Sink> Pipeline<S> {
             scratch: rules.program.scratch(),
             assembler,
             rules,
+            before: None,
             verdicts: Verdicts::default(),
             responder,
             hold: Hold::new(hold::Limits::default()),
@@ -78,13 +82,19 @@ impl<S: Sink> Pipeline<S> {
     pub fn replace(&mut self, rules: RuleSet) {
         self.responder.arm(&rules.policies);
         self.scratch = rules.program.scratch();
-        self.rules = rules;
+        let before = std::mem::replace(&mut self.rules, rules);
+        self.before = before.kernel.or(self.before.take());
         self.stats.reloads += 1;
     }
 
     /// The set in force.
     pub fn rules(&self) -> &RuleSet {
         &self.rules
+    }
+
+    /// The stage that answers matches.
+    pub fn responder(&self) -> &Responder {
+        &self.responder
     }
 
     /// The stage that keeps the process table.
@@ -99,9 +109,13 @@ impl<S: Sink> Pipeline<S> {
 
     /// Takes one record through all stages.
     pub fn record(&mut self, record: Record) {
+        let mut record = record;
+        let verdict = record.verdict.take();
         let (boot_ns, in_scope) = (record.boot_ns, record.task.in_scope);
         match self.assembler.take(record) {
-            Assembled::Event { event, outcome } => self.judge(event, outcome, in_scope, boot_ns),
+            Assembled::Event { event, outcome } => {
+                self.judge(event, outcome, in_scope, boot_ns, verdict.as_deref());
+            }
             Assembled::Outcome(key, status) => self.outcome(key, status),
             Assembled::Exit(key) => {
                 self.hold.death(key, boot_ns, &mut self.released);
@@ -114,7 +128,7 @@ impl<S: Sink> Pipeline<S> {
     /// Takes an event that came from outside as it is.
     pub fn event(&mut self, event: Event) {
         let boot_ns = u64::try_from(event.time_ns).unwrap_or(0);
-        self.judge(event, None, true, boot_ns);
+        self.judge(event, None, true, boot_ns, None);
     }
 
     /// Lets go what waited long enough. Call it now and then, also when no
@@ -139,13 +153,22 @@ impl<S: Sink> Pipeline<S> {
         self.release();
     }
 
-    fn judge(&mut self, event: Event, outcome: Option<OutcomeKey>, in_scope: bool, boot_ns: u64) {
+    fn judge(
+        &mut self,
+        event: Event,
+        outcome: Option<OutcomeKey>,
+        in_scope: bool,
+        boot_ns: u64,
+        verdict: Option<&Verdict>,
+    ) {
         self.stats.event(event.class);
         self.rules
             .program
             .evaluate(&event, &mut self.scratch, &mut self.verdicts);
         let undecided = !self.verdicts.undecided.is_empty();
-        if self.verdicts.matched.is_empty() && !undecided && !self.wants_events {
+        let kernel = self.decided(verdict, &event);
+        let nothing = self.verdicts.matched.is_empty() && kernel.decisions.is_empty();
+        if nothing && !undecided && !self.wants_events {
             return;
         }
         self.count_undecided();
@@ -160,7 +183,7 @@ impl<S: Sink> Pipeline<S> {
             in_scope,
             boot_ns,
         };
-        self.respond(&mut held);
+        self.respond(&mut held, kernel);
         let waits = held.killed.is_some()
             || (held.outcome.is_some()
                 && (held.undecided || held.wanted || !held.findings.is_empty()));
@@ -182,7 +205,7 @@ impl<S: Sink> Pipeline<S> {
                 .program
                 .evaluate(&held.event, &mut self.scratch, &mut self.verdicts);
             held.undecided = false;
-            self.respond(&mut held);
+            self.respond(&mut held, Decided::default());
         }
         if held.killed.is_some() {
             self.released.extend(self.hold.push(held));
@@ -192,10 +215,23 @@ impl<S: Sink> Pipeline<S> {
         self.release();
     }
 
+    /// What the kernel decided, by the tables that it had then.
+    fn decided(&self, verdict: Option<&Verdict>, event: &Event) -> Decided {
+        let Some(verdict) = verdict.filter(|verdict| verdict.triggered != 0) else {
+            return Decided::default();
+        };
+        let sets = [self.rules.kernel.as_ref(), self.before.as_ref()];
+        let mut sets = sets.into_iter().flatten();
+        match sets.find(|set| set.version == verdict.tables) {
+            Some(set) => Decided::new(verdict, set, event),
+            None => Decided::default(),
+        }
+    }
+
     /// Findings for the rules that matched and are not yet found, with the
     /// policies' decisions.
-    fn respond(&mut self, held: &mut Held) {
-        let new: Vec<Arc<RuleInfo>> = self
+    fn respond(&mut self, held: &mut Held, kernel: Decided) {
+        let mut new: Vec<Arc<RuleInfo>> = self
             .verdicts
             .matched
             .iter()
@@ -203,14 +239,25 @@ impl<S: Sink> Pipeline<S> {
             .filter(|info| !held.found(info))
             .cloned()
             .collect();
+        // Of rules that were replaced meanwhile.
+        for rule in &kernel.rules {
+            if !new.iter().any(|own| own.id == rule.id) {
+                new.push(rule.clone());
+            }
+        }
         if new.is_empty() {
             return;
         }
-        let responses = self.responder.respond(&new, &held.event, held.in_scope);
+        let case = Case {
+            event: &held.event,
+            in_scope: held.in_scope,
+            boot_ns: held.boot_ns,
+        };
+        let responses = self.responder.respond(&new, case, kernel);
         for policy in &responses.tripped {
             let text = format!(
-                "policy {policy} has used up its budget: it withholds every further action \
-                 until the sensor is started again"
+                "policy {policy} has used up its budget: it simulates from here on, until its pause \
+                 is over or somebody arms it again (picket arm {policy})"
             );
             self.sink.emit(Emitted::Notice(text));
         }

@@ -72,6 +72,24 @@ pub enum Why {
     Expiry,
 }
 
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Why::Field(field) => write!(f, "{field} is known to the sensor only"),
+            Why::Regex(field) => write!(f, "a pattern on {field} is too large for the kernel"),
+            Why::Replacement(field) => {
+                write!(
+                    f,
+                    "a text on {field} has a NUL or U+FFFD, which the kernel sees otherwise"
+                )
+            }
+            Why::ListDiffers(field) => write!(f, "`!=` on the list {field}"),
+            Why::MixedList => f.write_str("a list's body speaks of more than its element"),
+            Why::Expiry => f.write_str("an exception expires this very moment"),
+        }
+    }
+}
+
 /// A tree of questions about one value.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Asked {

@@ -21,8 +21,11 @@ pub const KEPT_UNITS: usize = 1024;
 pub const RULES: usize = 1024;
 /// See [`LITERALS`].
 pub const POLICIES: usize = 64;
+/// Budgets: twice as many as policies, so that new ones can come while the old
+/// are still charged.
+pub const BUDGETS: usize = 128;
 /// Actions that a budget in the kernel can count.
-pub const BUDGET_ACTIONS: usize = 1024;
+pub const BUDGET_ACTIONS: usize = picket_model::policy::Budget::MOST_ACTIONS as usize;
 /// `PICKET_LIST_REGEX`.
 pub(super) const LIST_REGEX: u16 = 0x8000;
 /// `PICKET_LEAF_NOT`.

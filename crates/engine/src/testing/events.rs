@@ -116,6 +116,7 @@ fn process(choices: &mut Choices<'_>, pool: &[Arc<Process>]) -> Process {
 
 fn image(choices: &mut Choices<'_>) -> Image {
     Image {
+        by_runtime: false,
         name: text(choices),
         path: text(choices),
         cmd_line: text(choices),

@@ -219,7 +219,7 @@ problems! {
     /// A duration is not a number with s, m, h or d.
     "PK0605" Error BadDuration { text: String } => "`{text}` is not a duration";
     /// A budget allows nothing.
-    "PK0606" Error BadBudget { kills: i64 } => "a budget of {kills} kills is not a number from 1 to 4294967295";
+    "PK0606" Error BadBudget { kills: i64 } => "a budget of {kills} kills is not a number from 1 to 1024";
     /// An action that neither kills nor denies.
     "PK0607" Error NoEffect => "this action does nothing";
 

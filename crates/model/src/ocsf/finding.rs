@@ -147,7 +147,8 @@ fn action(finding: &Finding, disposition: Disposition) -> (u32, &'static str) {
         else {
             return false;
         };
-        decision.mechanism == Mechanism::KernelDeny || operation_completed == Datum::Known(false)
+        decision.mechanisms.contains(&Mechanism::KernelDeny)
+            || operation_completed == Datum::Known(false)
     });
     match disposition {
         _ if denied => (2, "Denied"),
@@ -164,7 +165,9 @@ fn response(decision: &Decision) -> Tree<'_> {
     let (mode, outcome) = match &decision.outcome {
         Outcome::Simulated => (Some("simulate"), "simulated"),
         Outcome::Acted { .. } => (Some("block"), "acted"),
-        Outcome::Withheld(Withheld::BudgetExceeded) => (Some("simulate"), "withheld"),
+        Outcome::Withheld(Withheld::BudgetExceeded | Withheld::Disarmed) => {
+            (Some("simulate"), "withheld")
+        }
         Outcome::Withheld(_) => (None, "withheld"),
         Outcome::Failed { .. } => (Some("block"), "failed"),
     };
@@ -172,7 +175,13 @@ fn response(decision: &Decision) -> Tree<'_> {
     tree.push("kill", decision.effects.kill);
     tree.push("deny", decision.effects.deny);
     tree.push("pid", decision.pid);
-    tree.push("mechanism", decision.mechanism.name());
+    let mechanisms: Vec<String> = decision
+        .mechanisms
+        .iter()
+        .map(|mechanism| mechanism.name().to_owned())
+        .collect();
+    tree.push_some("mechanism", mechanisms.first().cloned());
+    tree.push("mechanisms", mechanisms);
     tree.push("outcome", outcome);
     match &decision.outcome {
         Outcome::Simulated => {}

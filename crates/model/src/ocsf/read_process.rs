@@ -156,6 +156,7 @@ fn image(source: &Source<'_, '_>, subject: Subject, names: &Names) -> Result<Ima
         prefix: subject.prefix(),
     };
     Ok(Image {
+        by_runtime: false,
         name: read.datum(A::Name, text)?,
         path: read.datum(A::ExePath, text)?,
         cmd_line: read.datum(A::CmdLine, text)?,

@@ -37,17 +37,28 @@ pub(super) fn line(decision: &Decision) -> String {
 
 fn deed(decision: &Decision) -> String {
     let pid = decision.pid;
-    match decision.mechanism {
+    let deeds = decision.mechanisms.iter().map(|mechanism| match mechanism {
         Mechanism::KernelDeny => "denied the operation".to_owned(),
         Mechanism::KernelKill => format!("killed process {pid} in the kernel"),
         Mechanism::PidfdKill => format!("killed process {pid}"),
-    }
+    });
+    joined(deeds)
 }
 
 fn infinitive(decision: &Decision) -> String {
-    match decision.mechanism {
+    let pid = decision.pid;
+    let deeds = decision.mechanisms.iter().map(|mechanism| match mechanism {
         Mechanism::KernelDeny => "deny the operation".to_owned(),
-        Mechanism::KernelKill | Mechanism::PidfdKill => format!("kill process {}", decision.pid),
+        Mechanism::KernelKill | Mechanism::PidfdKill => format!("kill process {pid}"),
+    });
+    joined(deeds)
+}
+
+fn joined(deeds: impl Iterator<Item = String>) -> String {
+    let deeds: Vec<String> = deeds.collect();
+    match deeds.is_empty() {
+        true => "act".to_owned(),
+        false => deeds.join(" and "),
     }
 }
 
@@ -58,6 +69,8 @@ fn reason(why: &Withheld, pid: u32) -> String {
         }
         Withheld::OutOfScope => format!("process {pid} is outside the enforcement scope"),
         Withheld::BudgetExceeded => "its budget is used up, it simulates from here on".to_owned(),
+        Withheld::Disarmed => "every block was lifted by hand, it simulates".to_owned(),
+        Withheld::CannotEnforce => "nothing on this host can do what it asks".to_owned(),
         Withheld::ProcessGone => format!("process {pid} had already ended"),
         Withheld::Replay => "the event comes from a recording".to_owned(),
     }

@@ -49,7 +49,7 @@ fn text(rule: RuleInfo, json: &str, outcomes: &[(Mechanism, Outcome)]) -> String
         policy: "stop".into(),
         effects: Effects::BLOCK,
         pid: 4711,
-        mechanism: *mechanism,
+        mechanisms: vec![*mechanism],
         outcome: outcome.clone(),
     };
     let finding = Finding {
@@ -175,6 +175,8 @@ fn every_outcome_in_words() {
         }),
         held(Withheld::OutOfScope),
         held(Withheld::BudgetExceeded),
+        held(Withheld::Disarmed),
+        held(Withheld::CannotEnforce),
         held(Withheld::ProcessGone),
         held(Withheld::Replay),
         (PidfdKill, Outcome::Failed { errno: 1 }),
@@ -194,6 +196,8 @@ LOW  A web server started a shell  (web-shell)
             stop: held back: process 4711 is protected (sshd)
             stop: held back: process 4711 is outside the enforcement scope
             stop: held back: its budget is used up, it simulates from here on
+            stop: held back: every block was lifted by hand, it simulates
+            stop: held back: nothing on this host can do what it asks
             stop: held back: process 4711 had already ended
             stop: held back: the event comes from a recording
             stop: failed to kill process 4711: EPERM

@@ -165,7 +165,7 @@ impl Matcher {
                     Action::Block(effects) => effects,
                 },
                 pid: target.key.pid,
-                mechanism: Mechanism::PidfdKill,
+                mechanisms: vec![Mechanism::PidfdKill],
                 outcome: Outcome::Withheld(Withheld::Replay),
             })
             .collect()

@@ -1,6 +1,6 @@
 //! Reload: the old set serves until the new one is whole.
 
-use super::setup::{RulePaths, summary};
+use super::setup::{HostContext, RulePaths, summary};
 use crate::console;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use picket_sensor::live::Control;
@@ -38,6 +38,7 @@ pub fn watch(rules: &RulePaths) -> Result<Option<RuleWatch>, String> {
 /// Serves reload requests until a stop. Blocks.
 pub fn serve(
     rules: &RulePaths,
+    host: &HostContext,
     watch: Option<&RuleWatch>,
     requests: &Receiver<Request>,
     control: &Sender<Control>,
@@ -47,7 +48,7 @@ pub fn serve(
     loop {
         select! {
             recv(requests) -> request => match request {
-                Ok(Request::Reload) => reload(rules, control),
+                Ok(Request::Reload) => reload(rules, host, control),
                 Ok(Request::Stop) | Err(_) => {
                     let _ = control.send(Control::Stop);
                     return;
@@ -55,7 +56,7 @@ pub fn serve(
             },
             recv(changes) -> _ => {
                 while changes.recv_timeout(QUIET).is_ok() {}
-                reload(rules, control);
+                reload(rules, host, control);
             }
         }
     }
@@ -74,9 +75,9 @@ fn settle(rules: &RulePaths) {
     }
 }
 
-fn reload(rules: &RulePaths, control: &Sender<Control>) {
+fn reload(rules: &RulePaths, host: &HostContext, control: &Sender<Control>) {
     settle(rules);
-    let set = match rules.load() {
+    let set = match rules.load(Some(host)) {
         Ok(set) => set,
         Err(error) => {
             console::error(&format!(

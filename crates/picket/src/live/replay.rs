@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use picket_sensor::loader::RuleSet;
 use picket_sensor::pipeline::Pipeline;
 use picket_sensor::recording::{Header, MAGIC, Reader};
-use picket_sensor::response::{ProtectedSet, Responder};
+use picket_sensor::response::{Ledger, ProtectedSet, Responder};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -43,7 +43,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         builtin: args.rules.is_empty(),
         projects: args.projects.clone(),
     };
-    let set = rules.load()?;
+    let set = rules.load(None)?;
     let mut input = open(&args.file)?;
     let is_raw = input
         .fill_buf()
@@ -81,7 +81,7 @@ impl Replay {
     fn pipeline(self, host: &Header) -> Pipeline<Patient> {
         // No pid of this host means anything in a recording.
         let protected = ProtectedSet::new(0, host.mount_namespace, Vec::new());
-        let responder = Responder::new(&self.set.policies, protected, None);
+        let responder = Responder::new(&self.set.policies, protected, Ledger::own(), None);
         let assembler = setup::replayed_assembler(host);
         Pipeline::new(assembler, self.set, responder, self.sink, self.events)
     }

@@ -3,7 +3,7 @@
 use super::Format;
 use super::output::{self, Queue};
 use super::reload::{self, Request};
-use super::setup::{self, RulePaths, summary};
+use super::setup::{self, HostContext, RulePaths, summary};
 use crate::console;
 use anyhow::{Context, Result};
 use crossbeam_channel::{Receiver, bounded, unbounded};
@@ -11,7 +11,8 @@ use picket_model::ClassSet;
 use picket_probe::{ProbeConfig, Probes};
 use picket_sensor::live::{self, Live, Tap};
 use picket_sensor::pipeline::Pipeline;
-use picket_sensor::response::{PidfdKiller, Protected, ProtectedSet, Responder};
+use picket_sensor::process::IsRuntime;
+use picket_sensor::response::{Ledger, PidfdKiller, Protected, ProtectedSet, Responder};
 use picket_sensor::stats::Stats;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -126,7 +127,13 @@ impl Session {
         let requests = requests(self.duration)?;
         let rules = self.rules.clone();
         let watch = reload::watch(&rules);
-        let (host, set) = (setup::this_host()?, self.rules.load()?);
+        let host = setup::this_host()?;
+        let protected = ProtectedSet::new(std::process::id(), host.mount_namespace, self.protect);
+        let context = HostContext {
+            protected: protected.clone(),
+            hostname: host.hostname.clone(),
+        };
+        let set = self.rules.load(Some(&context))?;
         let watch = watch.unwrap_or_else(|why| {
             console::warning(&why);
             None
@@ -147,13 +154,20 @@ impl Session {
         for missing in probes.unavailable() {
             console::warning(&missing.to_string());
         }
-        let protected = ProtectedSet::new(std::process::id(), host.mount_namespace, self.protect);
-        let responder =
-            Responder::new(&set.policies, protected, Some(Box::new(PidfdKiller::new())));
+        let killer = PidfdKiller::new(Some(probes.disarm_switch()?));
+        let responder = Responder::new(
+            &set.policies,
+            protected.clone(),
+            Ledger::Kernel(probes.budgets()?),
+            Some(Box::new(killer)),
+        );
         if responder.blocks() && self.enforce_in.is_none() {
             console::note("a policy blocks, on the whole host (--enforce-in CGROUP narrows it)");
         }
-        let assembler = setup::live_assembler(&host);
+        let mut assembler = setup::live_assembler(&host);
+        assembler.set_is_runtime(IsRuntime(Box::new(move |process| {
+            protected.is_runtime(process)
+        })));
         let pipeline: Pipeline<Queue> =
             Pipeline::new(assembler, set, responder, queue, self.wants_events);
         let (control, controlled) = unbounded();
@@ -173,7 +187,7 @@ impl Session {
         console::line(&format!("watching with {told}"));
         console::line("ready");
 
-        reload::serve(&rules, watch.as_ref(), &requests, &control);
+        reload::serve(&rules, &context, watch.as_ref(), &requests, &control);
         let stats = join(events, "the event thread")??;
         join(writer, "the output thread")??;
         finish(&stats);

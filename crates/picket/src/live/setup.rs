@@ -2,13 +2,15 @@
 
 use crate::rule_files::counted;
 use anyhow::{Context, Result};
+use picket_engine::kernel::{Reach, Why};
 use picket_model::Datum;
 use picket_model::event::Host;
 use picket_model::field::ProcessAttr;
-use picket_model::policy::{Action, Policy};
+use picket_sensor::enforce::{HostFacts, Standing};
 use picket_sensor::enrich::{Containers, Enrichment, Names, Users};
 use picket_sensor::process::{Assembler, Limits};
 use picket_sensor::recording::Header;
+use picket_sensor::response::ProtectedSet;
 use picket_sensor::{live, loader};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -30,7 +32,7 @@ pub fn this_host() -> Result<Header> {
         run: u64::from_le_bytes(run),
         epoch_offset_ns: live::epoch_offset_ns(),
         mount_namespace: own_mount_namespace(),
-        users: Users::from_file("/etc/passwd").pairs(),
+        users: Users::from_file(PASSWD).pairs(),
         init: init_args(),
     })
 }
@@ -59,7 +61,7 @@ fn init_args() -> Vec<String> {
 /// Puts trees around this host's records.
 pub fn live_assembler(host: &Header) -> Assembler {
     let enrichment = Enrichment {
-        users: Users::from_file("/etc/passwd"),
+        users: Users::from_file(PASSWD),
         containers: Containers::live(host.mount_namespace),
         names: Names::new(NAMES),
     };
@@ -92,6 +94,32 @@ fn assembler(host: &Header, enrichment: Enrichment) -> Assembler {
     assembler
 }
 
+/// What rules are compiled against on this host.
+#[derive(Debug, Clone)]
+pub struct HostContext {
+    /// Who may not be touched.
+    pub protected: ProtectedSet,
+    /// The host's name.
+    pub hostname: String,
+}
+
+impl HostContext {
+    /// As things are now.
+    fn facts(&self) -> HostFacts {
+        HostFacts {
+            users: Users::from_file(PASSWD).pairs(),
+            hostname: Some(self.hostname.clone()),
+            labels: None,
+            protection: self.protected.protection(),
+            now_ns: live::boot_ns() as i64 + live::epoch_offset_ns(),
+        }
+    }
+}
+
+/// Where users' names come from; names in rules under a policy are turned into
+/// uids by it.
+pub const PASSWD: &str = "/etc/passwd";
+
 /// Where the rules of a run come from.
 #[derive(Debug, Clone)]
 pub struct RulePaths {
@@ -121,8 +149,9 @@ impl RulePaths {
         self.paths.iter().chain(&self.optional).cloned().collect()
     }
 
-    /// Reads, checks and compiles. Diagnostics are printed, errors or not.
-    pub fn load(&self) -> Result<loader::RuleSet> {
+    /// Reads, checks and compiles, for the kernel of this host too if it is given.
+    /// Diagnostics are printed, errors or not.
+    pub fn load(&self, host: Option<&HostContext>) -> Result<loader::RuleSet> {
         let mut sources = if self.builtin {
             crate::builtin::sources()
         } else {
@@ -135,7 +164,8 @@ impl RulePaths {
                 read => sources.extend(read?),
             }
         }
-        match loader::arm(sources, &self.projects) {
+        let facts = host.map(HostContext::facts);
+        match loader::arm(sources, &self.projects, facts.as_ref()) {
             Ok((set, diagnostics, sources)) => {
                 // What is costly in the built-in rules is their authors' business.
                 let own: Vec<_> = diagnostics
@@ -153,12 +183,11 @@ impl RulePaths {
                          what depends on it stays undecided, and is counted so",
                     );
                 }
-                for policy in set.policies.iter().filter(|policy| only_denies(policy)) {
-                    crate::console::warning(&format!(
-                        "policy {} only denies, which takes a decision in the kernel: this version \
-                         cannot, so the policy has no effect here",
-                        policy.id
-                    ));
+                let standings = set.kernel.iter().flat_map(|kernel| &kernel.standings);
+                for standing in standings.filter(|standing| standing.blocks) {
+                    if let Some(limit) = limit(standing) {
+                        crate::console::warning(&limit);
+                    }
                 }
                 for name in &set.elsewhere {
                     crate::console::note(&format!(
@@ -183,8 +212,30 @@ impl RulePaths {
     }
 }
 
-fn only_denies(policy: &Policy) -> bool {
-    matches!(policy.action, Action::Block(effects) if !effects.kill)
+/// What keeps a block on the rule from being decided in the kernel.
+fn limit(standing: &Standing) -> Option<String> {
+    let rule = &standing.rule.id;
+    let reasons = |why: &[Why]| {
+        let why: Vec<String> = why.iter().map(Why::to_string).collect();
+        why.join("; ")
+    };
+    match &standing.reach {
+        Reach::Kernel => None,
+        Reach::Partly(why) => Some(format!(
+            "a policy blocks on rule {rule}, which the kernel cannot always decide: {}; where it cannot, \
+             the process is killed from user space, after the event",
+            reasons(why)
+        )),
+        Reach::User(why) => Some(format!(
+            "a policy blocks on rule {rule}, which the kernel cannot decide: {}; the process is killed \
+             from user space, after the event, and nothing is denied",
+            reasons(why)
+        )),
+        Reach::NoRoom => Some(format!(
+            "a policy blocks on rule {rule}, for which the kernel's tables have no room: the process is \
+             killed from user space, after the event, and nothing is denied"
+        )),
+    }
 }
 
 /// One line on what is armed.

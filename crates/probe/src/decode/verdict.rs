@@ -56,6 +56,7 @@ impl Raw<'_> {
                 kill: u32::from(verdict.can) & wire::EFFECT_KILL != 0,
                 deny: u32::from(verdict.can) & wire::EFFECT_DENY != 0,
             },
+            kills_here: u32::from(verdict.can) & wire::CAN_KILL_HERE != 0,
             took_ns: verdict.took_ns,
         })))
     }

@@ -25,7 +25,7 @@ fn finding(event: &Arc<Event>) -> Finding {
         policy: "p".into(),
         effects: Effects::BLOCK,
         pid: 5,
-        mechanism: Mechanism::PidfdKill,
+        mechanisms: vec![Mechanism::PidfdKill],
         outcome: Outcome::Acted {
             latency_ns: Datum::Unknown,
             operation_completed: Datum::Unknown,

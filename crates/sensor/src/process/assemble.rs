@@ -54,6 +54,19 @@ pub struct Assembler {
     epoch_offset_ns: i64,
     /// Pid 1, for hosts that hide it from the task iterator.
     init: Arc<Image>,
+    is_runtime: Option<IsRuntime>,
+}
+
+/// Tells a protected container runtime.
+pub struct IsRuntime(
+    /// Whether the process is one.
+    pub Box<dyn Fn(&Process) -> bool + Send>,
+);
+
+impl std::fmt::Debug for IsRuntime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("IsRuntime")
+    }
 }
 
 impl Assembler {
@@ -74,6 +87,7 @@ impl Assembler {
             number: 0,
             epoch_offset_ns,
             init: Arc::new(Image::default()),
+            is_runtime: None,
         }
     }
 
@@ -94,6 +108,18 @@ impl Assembler {
             args: Datum::Known(args.iter().map(|arg| arg.as_str().into()).collect()),
             ..Image::default()
         });
+    }
+
+    /// How to tell a container runtime, whose images are marked as put in place by
+    /// one.
+    pub fn set_is_runtime(&mut self, is_runtime: IsRuntime) {
+        self.is_runtime = Some(is_runtime);
+    }
+
+    fn is_runtime(&self, process: &Process) -> bool {
+        self.is_runtime
+            .as_ref()
+            .is_some_and(|is_runtime| (is_runtime.0)(process))
     }
 
     /// Follows a step of the wall clock.
@@ -176,7 +202,9 @@ impl Assembler {
             .enrichment
             .containers
             .of(exec.cgroup.value().map(|path| &**path), task);
-        let image = Arc::new(self.image(task, exec, boot_ns));
+        let mut image = self.image(task, exec, boot_ns);
+        image.by_runtime = self.is_runtime(&before.process);
+        let image = Arc::new(image);
         let process = self.table.exec(
             task.key,
             image,
@@ -304,6 +332,8 @@ impl Assembler {
             .of(exec.cgroup.value().map(|path| &**path), task);
         let mut image = self.image(task, exec, boot_ns);
         image.since_ns = self.time(task.key.start_ns);
+        // Who executed it is not known any more; who forked it is the best guess.
+        image.by_runtime = matches!(&parent, Parent::Known(parent) if self.is_runtime(parent));
         self.table
             .exec(task.key, Arc::new(image), container, parent);
     }
@@ -375,6 +405,7 @@ impl Assembler {
             upper_layer: Datum::Known(exec.upper_layer),
             sha256: Datum::Unknown,
             file: Datum::Known(exec.file),
+            by_runtime: false,
             uid: Datum::Known(task.uid),
             gid: Datum::Known(task.gid),
             euid: Datum::Known(task.euid),

@@ -3,7 +3,7 @@
 mod assemble;
 mod table;
 
-pub use assemble::{Assembled, Assembler, OutcomeKey};
+pub use assemble::{Assembled, Assembler, IsRuntime, OutcomeKey};
 pub use table::{Limits, ProcessTable};
 
 #[cfg(test)]

@@ -74,6 +74,14 @@ impl ProcessTable {
         self.entries.get(&key)
     }
 
+    /// Every process that has not ended.
+    pub fn living(&self) -> impl Iterator<Item = &Process> {
+        self.entries
+            .values()
+            .filter(|entry| !entry.ended)
+            .map(|entry| &*entry.process)
+    }
+
     /// How many processes are in the table.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -223,6 +231,7 @@ impl Entry {
             upper_layer: Datum::Unknown,
             sha256: Datum::Unknown,
             file: Datum::Unknown,
+            by_runtime: false,
             uid: Datum::Unknown,
             gid: Datum::Unknown,
             euid: Datum::Unknown,

@@ -1,7 +1,7 @@
 //! Terminating a process from user space, through a pidfd.
 
 use super::{Actuator, Authorised};
-use picket_model::finding::Mechanism;
+use picket_probe::DisarmSwitch;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
@@ -10,13 +10,15 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 pub struct PidfdKiller {
     /// Clock ticks per second of /proc/PID/stat.
     ticks_per_second: u64,
+    disarm: Option<DisarmSwitch>,
 }
 
 impl PidfdKiller {
-    /// For this host.
-    pub fn new() -> PidfdKiller {
+    /// For this host; `disarm` tells when nothing may be killed.
+    pub fn new(disarm: Option<DisarmSwitch>) -> PidfdKiller {
         PidfdKiller {
             ticks_per_second: rustix::param::clock_ticks_per_second(),
+            disarm,
         }
     }
 
@@ -33,12 +35,6 @@ impl PidfdKiller {
             .and_then(|field| field.parse().ok())
             .ok_or(Errno::SRCH)?;
         Ok(start == start_ns / (NANOS / self.ticks_per_second))
-    }
-}
-
-impl Default for PidfdKiller {
-    fn default() -> Self {
-        PidfdKiller::new()
     }
 }
 
@@ -62,8 +58,10 @@ impl Actuator for PidfdKiller {
         pidfd_send_signal(&fd, Signal::KILL).map_err(|errno| errno.raw_os_error())
     }
 
-    fn mechanism(&self) -> Mechanism {
-        Mechanism::PidfdKill
+    fn disarmed(&self) -> bool {
+        // What cannot be read counts as thrown: it is the safe side of the two.
+        let thrown = |switch: &DisarmSwitch| switch.is_thrown().unwrap_or(true);
+        self.disarm.as_ref().is_some_and(thrown)
     }
 }
 
@@ -76,7 +74,7 @@ mod tests {
     use std::sync::Arc;
 
     fn start_ns(pid: u32) -> u64 {
-        let killer = PidfdKiller::new();
+        let killer = PidfdKiller::new(None);
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
         let ticks: u64 = stat
             .rsplit_once(')')
@@ -98,7 +96,7 @@ mod tests {
         let kill = |start_ns| {
             let key = ProcessKey { pid, start_ns };
             let target = Process::new(key, Arc::new(Image::default()), Parent::None);
-            PidfdKiller::new().kill(Authorised { target: &target })
+            PidfdKiller::new(None).kill(Authorised { target: &target })
         };
         assert_eq!(
             kill(start_ns - 1_000_000_000),

@@ -5,16 +5,21 @@
 //!                                                      └─ block: Authorised ─► Actuator
 //! ```
 //!
-//! Simulate takes the same way to the last step, budget included.
+//! Simulate takes the same way to the last step, budget included. What the kernel
+//! has decided is taken as it is ([`Decided`]); this way is for the rest.
 
-mod budget;
+mod ghosts;
 mod kill;
+mod ledger;
 mod protect;
 
 pub use kill::PidfdKiller;
+pub use ledger::{Charge, Ledger};
 pub use protect::{Protected, ProtectedSet};
 
-use budget::BudgetState;
+use crate::enforce::Decided;
+use ghosts::Ghosts;
+use picket_engine::kernel::layout::BUDGETS;
 use picket_model::EventClass;
 use picket_model::datum::Datum;
 use picket_model::event::Event;
@@ -44,30 +49,46 @@ pub trait Actuator {
     /// `ESRCH` means the process is gone.
     fn kill(&mut self, target: Authorised<'_>) -> Result<(), i32>;
 
-    /// What it is.
-    fn mechanism(&self) -> Mechanism;
+    /// Whether every block has been lifted by hand.
+    fn disarmed(&self) -> bool {
+        false
+    }
+}
+
+/// One event as a policy sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'e> {
+    /// The event.
+    pub event: &'e Event,
+    /// Its process is inside the enforcement scope.
+    pub in_scope: bool,
+    /// When it happened: boot time, or in a replay the event's own.
+    pub boot_ns: u64,
 }
 
 /// The armed policies and their state.
 pub struct Responder {
     policies: Vec<Armed>,
     protected: ProtectedSet,
+    ledger: Ledger,
+    ghosts: Ghosts,
     /// None in a replay: there is nothing to act on.
     actuator: Option<Box<dyn Actuator + Send>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Armed {
     id: Arc<str>,
     policy: Policy,
-    budget: Option<BudgetState>,
+    /// Where its budget stands.
+    slot: Option<u32>,
 }
 
 /// What one event led to.
 #[derive(Debug, Default)]
 pub struct Responses {
-    /// A decision per policy that was set off, by index of the policy.
-    decisions: Vec<(usize, Decision)>,
+    /// A decision per policy that was set off, in the order of the policies.
+    decisions: Vec<Decision>,
     /// Policies whose budget this event used up.
     pub tripped: Vec<Arc<str>>,
     /// The process that was killed, if one was.
@@ -79,11 +100,14 @@ impl Responder {
     pub fn new(
         policies: &[Policy],
         protected: ProtectedSet,
+        ledger: Ledger,
         actuator: Option<Box<dyn Actuator + Send>>,
     ) -> Responder {
         let mut responder = Responder {
             policies: Vec::new(),
             protected,
+            ledger,
+            ghosts: Ghosts::default(),
             actuator,
         };
         responder.arm(policies);
@@ -93,23 +117,41 @@ impl Responder {
     /// Replaces the policies. A policy whose budget is unchanged keeps what it
     /// has used of it: a reload must not be a way to get more kills.
     pub fn arm(&mut self, policies: &[Policy]) {
-        let before = std::mem::take(&mut self.policies);
+        let slots = self.slots(policies);
         self.policies = policies
             .iter()
-            .map(|policy| {
-                let kept = before
-                    .iter()
-                    .find(|armed| {
-                        armed.policy.id == policy.id && armed.policy.budget == policy.budget
-                    })
-                    .and_then(|armed| armed.budget.clone());
-                Armed {
-                    id: policy.id.as_str().into(),
-                    budget: kept.or_else(|| policy.budget.map(BudgetState::new)),
-                    policy: policy.clone(),
-                }
+            .zip(slots)
+            .map(|(policy, slot)| Armed {
+                id: policy.id.as_str().into(),
+                policy: policy.clone(),
+                slot,
             })
             .collect();
+    }
+
+    /// Where the budgets of these policies will stand when they are armed; the
+    /// same each time until then. New ones are made empty.
+    pub fn slots(&self, policies: &[Policy]) -> Vec<Option<u32>> {
+        let kept = |policy: &Policy| {
+            self.policies
+                .iter()
+                .find(|armed| armed.policy.id == policy.id && armed.policy.budget == policy.budget)
+                .and_then(|armed| armed.slot)
+        };
+        let mut free = (0..BUDGETS as u32)
+            .filter(|slot| self.policies.iter().all(|armed| armed.slot != Some(*slot)));
+        policies
+            .iter()
+            .map(|policy| {
+                policy.budget?;
+                kept(policy).or_else(|| {
+                    // With none left, its slot does not exist, and nothing is allowed.
+                    let slot = free.next().unwrap_or(BUDGETS as u32);
+                    self.ledger.reset(slot);
+                    Some(slot)
+                })
+            })
+            .collect()
     }
 
     /// Whether some policy acts and does not only simulate.
@@ -119,84 +161,114 @@ impl Responder {
             .any(|armed| matches!(armed.policy.action, Action::Block(_)))
     }
 
-    /// Decides for one event and the rules it matched, and acts. `in_scope`
-    /// says whether the process is inside the enforcement scope.
-    pub fn respond(&mut self, rules: &[Arc<RuleInfo>], event: &Event, in_scope: bool) -> Responses {
-        let mut responses = Responses::default();
+    /// The protected set.
+    pub fn protected(&self) -> &ProtectedSet {
+        &self.protected
+    }
+
+    /// Decides for one event and the rules it matched, and acts, where the kernel
+    /// has not done so already.
+    pub fn respond(
+        &mut self,
+        rules: &[Arc<RuleInfo>],
+        case: Case<'_>,
+        kernel: Decided,
+    ) -> Responses {
+        let mut responses = Responses {
+            decisions: Vec::new(),
+            tripped: kernel.tripped,
+            killed: kernel.killed,
+        };
+        let mut decided = kernel.decisions;
+        if kernel.kill_wanted {
+            self.carry_out(case, &mut decided, &mut responses);
+        }
         for at in 0..self.policies.len() {
-            let trigger = &self.policies[at].policy.trigger;
-            if !rules.iter().any(|rule| triggers(trigger, rule)) {
+            let armed = &self.policies[at];
+            if let Some(own) = decided
+                .iter()
+                .position(|decision| decision.policy == armed.id)
+            {
+                responses.decisions.push(decided.remove(own));
                 continue;
             }
-            if let Some(decision) = self.decide(at, event, in_scope, &mut responses) {
-                responses.decisions.push((at, decision));
+            if !rules
+                .iter()
+                .any(|rule| triggers(&armed.policy.trigger, rule))
+            {
+                continue;
+            }
+            if let Some(decision) = self.decide(at, case, &mut responses) {
+                responses.decisions.push(decision);
             }
         }
+        // Of policies that were replaced meanwhile.
+        responses.decisions.append(&mut decided);
         responses
     }
 
     /// The decisions that belong into one rule's finding.
     pub fn decisions_for(&self, rule: &RuleInfo, responses: &Responses) -> Vec<Decision> {
+        let belongs = |decision: &&Decision| {
+            self.policies
+                .iter()
+                .find(|armed| armed.id == decision.policy)
+                .is_none_or(|armed| triggers(&armed.policy.trigger, rule))
+        };
         responses
             .decisions
             .iter()
-            .filter(|(at, _)| triggers(&self.policies[*at].policy.trigger, rule))
-            .map(|(_, decision)| decision.clone())
+            .filter(belongs)
+            .cloned()
             .collect()
     }
 
-    fn decide(
-        &mut self,
-        at: usize,
-        event: &Event,
-        in_scope: bool,
-        responses: &mut Responses,
-    ) -> Option<Decision> {
-        let target = event.own_process()?;
-        let armed = &mut self.policies[at];
+    fn decide(&mut self, at: usize, case: Case<'_>, responses: &mut Responses) -> Option<Decision> {
+        let target = case.event.own_process()?;
+        let armed = self.policies[at].clone();
         let effects = match armed.policy.action {
             Action::Simulate => Effects::BLOCK,
             Action::Block(effects) => effects,
         };
-        let mechanism = self
-            .actuator
-            .as_ref()
-            .map_or(Mechanism::PidfdKill, |actuator| actuator.mechanism());
-        let protected = self
-            .protected
-            .check(target, event.container.is_some())
-            .or_else(|| {
-                self.actuator
-                    .as_ref()
-                    .and_then(|_| self.protected.check_now(target.key.pid))
-            });
-        let outcome = if let Some(entry) = protected {
+        let simulates = armed.policy.action == Action::Simulate;
+        let outcome = if let Some(entry) = self.protects(target) {
             Outcome::Withheld(Withheld::Protected { entry })
-        } else if !in_scope {
+        } else if !case.in_scope {
             Outcome::Withheld(Withheld::OutOfScope)
-        } else if !charge(armed, event.time_ns, responses) {
+        } else if !effects.kill {
+            // Denying takes a hook that decides in the kernel.
+            Outcome::Withheld(Withheld::CannotEnforce)
+        } else if simulates && self.ghosts.has(&armed.id, target) {
+            Outcome::Simulated
+        } else if !self.charge(&armed, case, responses) {
             Outcome::Withheld(Withheld::BudgetExceeded)
-        } else if armed.policy.action == Action::Simulate {
+        } else if simulates {
+            self.ghosts.add(&armed.id, target);
             Outcome::Simulated
         } else {
-            self.act(target, event, effects, responses)
+            self.act(target, case.event, responses)
         };
         Some(Decision {
-            policy: self.policies[at].id.clone(),
+            policy: armed.id,
             effects,
             pid: target.key.pid,
-            mechanism,
+            mechanisms: match effects.kill {
+                true => vec![Mechanism::PidfdKill],
+                false => Vec::new(),
+            },
             outcome,
         })
     }
 
-    fn act(
-        &mut self,
-        target: &Process,
-        event: &Event,
-        effects: Effects,
-        responses: &mut Responses,
-    ) -> Outcome {
+    fn protects(&self, target: &Process) -> Option<Arc<str>> {
+        let live = self.actuator.is_some();
+        self.protected.check(target).or_else(|| {
+            live.then(|| self.protected.check_now(target.key.pid))
+                .flatten()
+        })
+    }
+
+    fn act(&mut self, target: &Process, event: &Event, responses: &mut Responses) -> Outcome {
         let acted = || Outcome::Acted {
             latency_ns: Datum::Unknown,
             operation_completed: operation_completed(event),
@@ -208,24 +280,67 @@ impl Responder {
         let Some(actuator) = &mut self.actuator else {
             return Outcome::Withheld(Withheld::Replay);
         };
-        if !effects.kill {
-            // Denying takes a hook that decides in the kernel.
-            return Outcome::Failed {
-                errno: rustix::io::Errno::OPNOTSUPP.raw_os_error(),
-            };
+        if actuator.disarmed() {
+            return Outcome::Withheld(Withheld::Disarmed);
         }
         match actuator.kill(Authorised { target }) {
             Ok(()) => {
                 responses.killed = Some(target.key);
                 acted()
             }
-            Err(errno) if errno == rustix::io::Errno::SRCH.raw_os_error() => {
-                Outcome::Withheld(Withheld::ProcessGone)
-            }
+            Err(errno) if errno == GONE => Outcome::Withheld(Withheld::ProcessGone),
             Err(errno) => Outcome::Failed { errno },
         }
     }
+
+    /// Kills what the kernel decided to kill and could not: its checks were made
+    /// there.
+    fn carry_out(&mut self, case: Case<'_>, decided: &mut [Decision], responses: &mut Responses) {
+        let (Some(target), Some(actuator)) = (case.event.own_process(), &mut self.actuator) else {
+            return;
+        };
+        let killed = actuator.kill(Authorised { target });
+        if killed.is_ok() {
+            responses.killed = Some(target.key);
+            return;
+        }
+        for decision in decided {
+            let wanted = decision
+                .mechanisms
+                .iter()
+                .position(|m| *m == Mechanism::PidfdKill);
+            let (Some(wanted), Outcome::Acted { .. }) = (wanted, &decision.outcome) else {
+                continue;
+            };
+            decision.mechanisms.remove(wanted);
+            // What was denied was denied.
+            if decision.mechanisms.is_empty() {
+                decision.outcome = match killed {
+                    Err(errno) if errno != GONE => Outcome::Failed { errno },
+                    _ => Outcome::Withheld(Withheld::ProcessGone),
+                };
+            }
+        }
+    }
+
+    /// Takes one action from the policy's budget; false when there is none left.
+    fn charge(&self, armed: &Armed, case: Case<'_>, responses: &mut Responses) -> bool {
+        let (Some(slot), Some(budget)) = (armed.slot, &armed.policy.budget) else {
+            return true;
+        };
+        match self.ledger.charge(slot, budget, case.boot_ns / 1_000_000) {
+            Charge::Allowed => true,
+            Charge::Exceeded { tripped } => {
+                if tripped {
+                    responses.tripped.push(armed.id.clone());
+                }
+                false
+            }
+        }
+    }
 }
+
+const GONE: i32 = rustix::io::Errno::SRCH.raw_os_error();
 
 fn triggers(trigger: &picket_model::policy::Trigger, rule: &RuleInfo) -> bool {
     trigger.selects(
@@ -234,19 +349,6 @@ fn triggers(trigger: &picket_model::policy::Trigger, rule: &RuleInfo) -> bool {
         &rule.tags,
         rule.category.as_deref(),
     )
-}
-
-/// Takes one action from the policy's budget; false when there is none left.
-fn charge(armed: &mut Armed, time_ns: i64, responses: &mut Responses) -> bool {
-    let Some(budget) = &mut armed.budget else {
-        return true;
-    };
-    let had_tripped = budget.tripped();
-    let charged = budget.charge(time_ns);
-    if !had_tripped && budget.tripped() {
-        responses.tripped.push(armed.id.clone());
-    }
-    charged
 }
 
 /// Whether the operation had been carried out when the event was seen: the

@@ -1,5 +1,6 @@
 //! The protected set: processes no action may touch, whatever a rule says.
 
+use picket_engine::kernel::Protection;
 use picket_model::process::Process;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
@@ -45,6 +46,15 @@ const DAEMONS: &[&str] = &[
 /// systemd's own daemons.
 const SYSTEMD: &str = "/usr/lib/systemd/";
 
+/// Container runtimes that execute a copy of themselves from memory.
+const RUNTIMES: &[&str] = &["runc", "crun"];
+
+/// What the path of such a copy is.
+const COPIES: &[&str] = &[
+    "memfd:runc_cloned:/proc/self/exe",
+    "memfd:crun_cloned:/proc/self/exe",
+];
+
 /// One entry a person added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Protected {
@@ -66,7 +76,7 @@ impl Protected {
 }
 
 /// The protected set of one host.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ProtectedSet {
     sensor_pid: u32,
     host_mount_namespace: Option<u32>,
@@ -89,7 +99,7 @@ impl ProtectedSet {
     }
 
     /// The entry that protects the process, if one does.
-    pub fn check(&self, process: &Process, in_container: bool) -> Option<Arc<str>> {
+    pub fn check(&self, process: &Process) -> Option<Arc<str>> {
         match process.key.pid {
             1 => return Some("pid 1".into()),
             pid if pid == self.sensor_pid => return Some("the sensor".into()),
@@ -105,8 +115,8 @@ impl ProtectedSet {
             return Some((&**name).into());
         }
         let path = image.path.known()?;
-        if in_container {
-            return self.runtime_in_container(process);
+        if is_copy(process) {
+            return Some("container runtime".into());
         }
         (self.names(path) && self.is_hosts_file(process, path)).then(|| (&**path).into())
     }
@@ -123,6 +133,41 @@ impl ProtectedSet {
         let mine = std::fs::metadata(format!("/proc/{pid}/exe")).ok()?;
         let host = std::fs::metadata(path).ok()?;
         (mine.dev() == host.dev() && mine.ino() == host.ino()).then(|| path.into())
+    }
+
+    /// Whether it is a container runtime, at its place on the host or as the copy
+    /// of itself that it executes to set a container up.
+    pub fn is_runtime(&self, process: &Process) -> bool {
+        let runtime = |path: &str| runtimes().any(|own| own == path);
+        let path = process.image.path.known();
+        is_copy(process)
+            || path.is_some_and(|path| runtime(path) && self.is_hosts_file(process, path))
+    }
+
+    /// The set as the kernel takes it, with the identities that its files have now.
+    pub fn protection(&self) -> Protection {
+        let added = |path: bool| {
+            self.added.iter().filter_map(move |entry| match entry {
+                Protected::Path(own) if path => Some(own.to_string()),
+                Protected::Name(own) if !path => Some(own.to_string()),
+                _ => None,
+            })
+        };
+        let paths: Vec<String> = in_folders(DAEMONS).chain(added(true)).collect();
+        let identities = paths
+            .iter()
+            .filter_map(|path| std::fs::metadata(path).ok())
+            .map(|file| (kernel_device(file.dev()), file.ino()))
+            .collect();
+        Protection {
+            paths,
+            folders: vec![SYSTEMD.to_owned()],
+            names: added(false).collect(),
+            runtimes: runtimes().collect(),
+            copies: COPIES.iter().map(|copy| (*copy).to_owned()).collect(),
+            mount_namespace: self.host_mount_namespace,
+            identities,
+        }
     }
 
     fn names(&self, path: &str) -> bool {
@@ -150,32 +195,30 @@ impl ProtectedSet {
         let (Some(file), Ok(host)) = (image.file.known(), std::fs::metadata(path)) else {
             return false;
         };
-        // stat(2) gives major and minor apart; the kernel keeps major << 20 | minor.
-        let device = rustix::fs::major(host.dev()) << 20 | rustix::fs::minor(host.dev());
-        host.ino() == file.inode && device == file.device
+        host.ino() == file.inode && kernel_device(host.dev()) == file.device
     }
+}
 
-    /// runc and crun set a container up from inside it, running a copy of
-    /// themselves from memory; they are told by their protected creator.
-    fn runtime_in_container(&self, process: &Process) -> Option<Arc<str>> {
-        const COPIES: [&str; 2] = [
-            "memfd:runc_cloned:/proc/self/exe",
-            "memfd:crun_cloned:/proc/self/exe",
-        ];
-        let path = process.image.path.known()?;
-        let creator = process.ancestors().next()?;
-        let by_runtime = creator.image.path.known().is_some_and(|path| {
-            COPIES.contains(&&**path) || (self.names(path) && self.is_hosts_file(creator, path))
-        });
-        (by_runtime && (COPIES.contains(&&**path) || self.is_runtime(process, path)))
-            .then(|| "container runtime".into())
-    }
+/// A runtime's copy of itself, which sets a container up from inside. Anybody can
+/// give a memfd that name: it counts where a runtime executed it.
+fn is_copy(process: &Process) -> bool {
+    let path = process.image.path.known();
+    process.image.by_runtime && path.is_some_and(|path| COPIES.contains(&&**path))
+}
 
-    fn is_runtime(&self, process: &Process, path: &str) -> bool {
-        (path.ends_with("/runc") || path.ends_with("/crun"))
-            && self.names(path)
-            && self.is_hosts_file(process, path)
-    }
+fn runtimes() -> impl Iterator<Item = String> {
+    in_folders(RUNTIMES)
+}
+
+fn in_folders(names: &[&str]) -> impl Iterator<Item = String> {
+    FOLDERS
+        .iter()
+        .flat_map(move |folder| names.iter().map(move |name| format!("{folder}/{name}")))
+}
+
+/// stat(2) gives major and minor apart; the kernel keeps major << 20 | minor.
+fn kernel_device(device: u64) -> u32 {
+    rustix::fs::major(device) << 20 | rustix::fs::minor(device)
 }
 
 #[cfg(test)]
@@ -212,17 +255,14 @@ mod tests {
     #[test]
     fn daemons_are_protected_by_where_they_are_and_not_by_what_they_are_called() {
         let set = set(&[]);
-        assert!(set.check(&process(1, "/tmp/x", 7), true).is_some());
-        assert!(set.check(&process(4_242, "/tmp/x", HOST), false).is_some());
+        assert!(set.check(&process(1, "/tmp/x", 7)).is_some());
+        assert!(set.check(&process(4_242, "/tmp/x", HOST)).is_some());
         for path in [
             "/usr/sbin/sshd",
             "/usr/bin/containerd",
             "/usr/lib/systemd/systemd-journald",
         ] {
-            assert!(
-                set.check(&process(9, path, HOST), false).is_some(),
-                "{path}"
-            );
+            assert!(set.check(&process(9, path, HOST)).is_some(), "{path}");
         }
         for path in [
             "/tmp/sshd",
@@ -230,10 +270,7 @@ mod tests {
             "/usr/bin/bash",
             "/tmp/usr/lib/systemd/x",
         ] {
-            assert!(
-                set.check(&process(9, path, HOST), false).is_none(),
-                "{path}"
-            );
+            assert!(set.check(&process(9, path, HOST)).is_none(), "{path}");
         }
     }
 
@@ -241,7 +278,7 @@ mod tests {
     fn a_bind_mount_in_another_namespace_does_not_protect() {
         assert!(
             set(&[])
-                .check(&process(9, "/usr/sbin/sshd", HOST + 1), false)
+                .check(&process(9, "/usr/sbin/sshd", HOST + 1))
                 .is_none()
         );
     }
@@ -263,31 +300,35 @@ mod tests {
     #[test]
     fn people_add_paths_and_names() {
         let set = set(&["/opt/db/postgres", "backupd"]);
-        assert!(
-            set.check(&process(9, "/opt/db/postgres", HOST), false)
-                .is_some()
-        );
-        assert!(
-            set.check(&process(9, "/anywhere/backupd", HOST), false)
-                .is_some()
-        );
-        assert!(
-            set.check(&process(9, "/tmp/postgres", HOST), false)
-                .is_none()
-        );
+        assert!(set.check(&process(9, "/opt/db/postgres", HOST)).is_some());
+        assert!(set.check(&process(9, "/anywhere/backupd", HOST)).is_some());
+        assert!(set.check(&process(9, "/tmp/postgres", HOST)).is_none());
     }
 
     #[test]
     fn a_runtime_setting_a_container_up_is_protected_and_its_workload_is_not() {
         let set = set(&[]);
-        let runc = Arc::new(process(8, "/usr/bin/runc", HOST));
-        let mut init = process(9, "memfd:runc_cloned:/proc/self/exe", HOST + 1);
-        init.parent = Parent::Known(runc.clone());
-        assert!(set.check(&init, true).is_some());
-        let mut workload = process(9, "/bin/busybox", HOST + 1);
-        workload.parent = Parent::Known(runc);
-        assert!(set.check(&workload, true).is_none());
-        init.parent = Parent::None;
-        assert!(set.check(&init, true).is_none());
+        let runc = process(8, "/usr/bin/runc", HOST);
+        assert!(set.is_runtime(&runc));
+        let init = |path: &str, by_runtime| {
+            let mut process = process(9, path, HOST + 1);
+            Arc::make_mut(&mut process.image).by_runtime = by_runtime;
+            process
+        };
+        let copy = "memfd:runc_cloned:/proc/self/exe";
+        assert!(set.check(&init(copy, true)).is_some() && set.is_runtime(&init(copy, true)));
+        assert!(set.check(&init("/bin/busybox", true)).is_none());
+        // What the container itself puts into memory under that name.
+        assert!(set.check(&init(copy, false)).is_none());
+    }
+
+    #[test]
+    fn the_kernel_is_told_the_same_set() {
+        let protection = set(&["/opt/db/postgres", "backupd"]).protection();
+        let has = |paths: &[String], path: &str| paths.iter().any(|own| own == path);
+        assert!(has(&protection.paths, "/usr/sbin/sshd"));
+        assert!(has(&protection.paths, "/opt/db/postgres"));
+        assert!(has(&protection.names, "backupd") && !has(&protection.paths, "backupd"));
+        assert_eq!(protection.mount_namespace, Some(HOST));
     }
 }

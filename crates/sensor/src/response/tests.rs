@@ -13,10 +13,6 @@ impl Actuator for Recorder {
         self.0.lock().unwrap().push(target.key());
         Ok(())
     }
-
-    fn mechanism(&self) -> Mechanism {
-        Mechanism::PidfdKill
-    }
 }
 
 fn rule(id: &str, category: Option<&str>) -> Arc<RuleInfo> {
@@ -68,9 +64,23 @@ fn responder(policies: &[Policy]) -> (Responder, Arc<Mutex<Vec<ProcessKey>>>) {
     let recorder = Recorder(kills.clone());
     let set = ProtectedSet::new(1_000, Some(1), vec![]);
     (
-        Responder::new(policies, set, Some(Box::new(recorder))),
+        Responder::new(policies, set, Ledger::own(), Some(Box::new(recorder))),
         kills,
     )
+}
+
+fn respond(
+    responder: &mut Responder,
+    rules: &[Arc<RuleInfo>],
+    event: &Event,
+    in_scope: bool,
+) -> Responses {
+    let case = Case {
+        event,
+        in_scope,
+        boot_ns: 1,
+    };
+    responder.respond(rules, case, Decided::default())
 }
 
 const BLOCK: Action = Action::Block(Effects::BLOCK);
@@ -82,8 +92,8 @@ fn simulate_decides_what_block_does_and_kills_nothing() {
         let (mut simulate, spared) = responder(&[policy("p", Action::Simulate, by_rule("r"))]);
         let rules = [rule("r", None)];
         let event = exec(pid);
-        let blocked = block.respond(&rules, &event, in_scope);
-        let simulated = simulate.respond(&rules, &event, in_scope);
+        let blocked = respond(&mut block, &rules, &event, in_scope);
+        let simulated = respond(&mut simulate, &rules, &event, in_scope);
         assert!(spared.lock().unwrap().is_empty());
         let one = block.decisions_for(&rules[0], &blocked).remove(0);
         let mut other = simulate.decisions_for(&rules[0], &simulated).remove(0);
@@ -108,7 +118,7 @@ fn two_policies_make_one_kill_and_two_decisions() {
         policy("b", BLOCK, trigger),
     ]);
     let rules = [rule("r", Some("miner")), rule("other", None)];
-    let responses = responder.respond(&rules, &exec(50), true);
+    let responses = respond(&mut responder, &rules, &exec(50), true);
     assert_eq!(kills.lock().unwrap().len(), 1);
     assert_eq!(responder.decisions_for(&rules[0], &responses).len(), 2);
     assert!(responder.decisions_for(&rules[1], &responses).is_empty());
@@ -121,18 +131,23 @@ fn a_tripped_budget_is_told_once_and_survives_a_reload() {
         kills: 1,
         per: Duration::from_secs(60),
         on_exceed: OnExceed::Simulate,
+        resume_after: None,
     });
     let (mut responder, kills) = responder(&[limited.clone()]);
     let rules = [rule("r", None)];
     assert!(
-        responder
-            .respond(&rules, &exec(50), true)
+        respond(&mut responder, &rules, &exec(50), true)
             .tripped
             .is_empty()
     );
-    assert_eq!(responder.respond(&rules, &exec(51), true).tripped.len(), 1);
+    assert_eq!(
+        respond(&mut responder, &rules, &exec(51), true)
+            .tripped
+            .len(),
+        1
+    );
     responder.arm(&[limited]);
-    let third = responder.respond(&rules, &exec(52), true);
+    let third = respond(&mut responder, &rules, &exec(52), true);
     assert!(third.tripped.is_empty());
     assert_eq!(
         responder.decisions_for(&rules[0], &third)[0].outcome,
@@ -144,9 +159,14 @@ fn a_tripped_budget_is_told_once_and_survives_a_reload() {
 #[test]
 fn a_replay_acts_on_nothing() {
     let set = ProtectedSet::new(0, None, vec![]);
-    let mut responder = Responder::new(&[policy("p", BLOCK, by_rule("r"))], set, None);
+    let mut responder = Responder::new(
+        &[policy("p", BLOCK, by_rule("r"))],
+        set,
+        Ledger::own(),
+        None,
+    );
     let rules = [rule("r", None)];
-    let responses = responder.respond(&rules, &exec(50), true);
+    let responses = respond(&mut responder, &rules, &exec(50), true);
     assert_eq!(
         responder.decisions_for(&rules[0], &responses)[0].outcome,
         Outcome::Withheld(Withheld::Replay)

@@ -18,7 +18,7 @@ fn finding(outcomes: Vec<Outcome>) -> Finding {
         policy: "stop-web-shells".into(),
         effects: Effects::BLOCK,
         pid: 4711,
-        mechanism: Mechanism::PidfdKill,
+        mechanisms: vec![Mechanism::PidfdKill],
         outcome,
     };
     Finding {
@@ -114,7 +114,7 @@ fn responses_say_what_became_of_each_policy() {
     assert_eq!(
         json["ext"]["responses"][0],
         json!({"policy": "stop-web-shells", "mode": "block", "kill": true, "deny": true,
-            "pid": 4711, "mechanism": "pidfd_kill", "outcome": "acted",
+            "pid": 4711, "mechanism": "pidfd_kill", "mechanisms": ["pidfd_kill"], "outcome": "acted",
             "latency_ns": 1200, "operation_completed": false})
     );
     let json = of(acted(Datum::Unknown));

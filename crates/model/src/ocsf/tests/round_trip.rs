@@ -66,6 +66,7 @@ prop_compose! {
         let (memfd, deleted, upper_layer) = flags;
         let (uid, gid, euid, pid_namespace, mount_namespace) = numbers;
         Arc::new(Image {
+            by_runtime: false,
             name, path, cmd_line, args, working_directory, tty, interpreter, script,
             memfd, deleted, upper_layer, sha256, file, uid, gid, euid, capabilities,
             pid_namespace, mount_namespace, since_ns,

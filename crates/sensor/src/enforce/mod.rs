@@ -1,0 +1,15 @@
+//! Enforcement in the kernel, seen from the sensor.
+//!
+//! ```text
+//! rules, policies ─► KernelSet ─► arming ─► the hooks decide ─► Verdict ─► Decided ─► findings
+//!                    (compiled)  (tables and                  (in a record)
+//!                                 what is kept of processes)
+//! ```
+
+mod arming;
+mod decided;
+mod set;
+
+pub use arming::{Arming, Records, arm};
+pub use decided::Decided;
+pub use set::{HostFacts, KernelSet, Standing};

@@ -1,0 +1,174 @@
+//! Rules and policies as the kernel takes them, compiled beside the sensor's own.
+
+use picket_engine::kernel::layout::POLICIES;
+use picket_engine::kernel::{Armed, Compiled, Host, Protection, Reach, compile};
+use picket_lang::ir::Rule;
+use picket_model::Policy;
+use picket_model::policy::{Action, Effects};
+use picket_model::rule::RuleInfo;
+use picket_probe::KernelPolicy;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// What tables take from this host.
+#[derive(Debug, Clone, Default)]
+pub struct HostFacts {
+    /// Users' names by uid.
+    pub users: Vec<(u32, String)>,
+    /// The host's name.
+    pub hostname: Option<String>,
+    /// The sensor's labels.
+    pub labels: Option<Vec<Box<str>>>,
+    /// The protected set.
+    pub protection: Protection,
+    /// Nanoseconds since the epoch.
+    pub now_ns: i64,
+}
+
+/// How one rule under a policy is decided here.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    /// The rule.
+    pub rule: Arc<RuleInfo>,
+    /// How far the kernel decides it.
+    pub reach: Reach,
+    /// Some policy that it sets off blocks.
+    pub blocks: bool,
+}
+
+/// Rules under policies, compiled for the kernel.
+#[derive(Debug)]
+pub struct KernelSet {
+    /// The tables.
+    pub compiled: Compiled,
+    /// What verdicts name them by.
+    pub version: u32,
+    /// How each rule under a policy is decided.
+    pub standings: Vec<Standing>,
+    policies: Vec<Carried>,
+}
+
+/// A policy whose bit is its place in the list.
+#[derive(Debug)]
+struct Carried {
+    id: Arc<str>,
+    policy: Policy,
+}
+
+/// Names tables; 0 stands for none.
+static VERSIONS: AtomicU32 = AtomicU32::new(1);
+
+impl KernelSet {
+    /// Compiles what a policy can be set off by. None if there is no policy.
+    ///
+    /// The kernel carries the first 64 policies; the sensor decides for others.
+    pub fn new(rules: &[Rule], policies: &[Policy], host: &HostFacts) -> Option<KernelSet> {
+        let carried: Vec<Carried> = policies
+            .iter()
+            .take(POLICIES)
+            .map(|policy| Carried {
+                id: policy.id.as_str().into(),
+                policy: policy.clone(),
+            })
+            .collect();
+        if carried.is_empty() {
+            return None;
+        }
+        let bits = |rule: &Rule| {
+            carried
+                .iter()
+                .enumerate()
+                .filter(|(_, carried)| sets_off(rule, &carried.policy))
+                .fold(0u64, |bits, (bit, _)| bits | 1 << bit)
+        };
+        let armed: Vec<Armed<'_>> = rules
+            .iter()
+            .map(|rule| Armed {
+                rule,
+                policies: bits(rule),
+            })
+            .filter(|armed| armed.policies != 0)
+            .collect();
+        let facts = Host {
+            users: &host.users,
+            hostname: host.hostname.as_deref(),
+            labels: host.labels.as_deref(),
+            now_ns: host.now_ns,
+        };
+        let version = VERSIONS.fetch_add(1, Ordering::Relaxed);
+        let compiled = compile(&armed, &host.protection, &facts, version);
+        let standings = armed
+            .iter()
+            .zip(&compiled.reach)
+            .map(|(armed, reach)| Standing {
+                rule: armed.rule.info.clone(),
+                reach: reach.clone(),
+                blocks: policies
+                    .iter()
+                    .any(|policy| blocks(policy) && sets_off(armed.rule, policy)),
+            })
+            .collect();
+        Some(KernelSet {
+            compiled,
+            version,
+            standings,
+            policies: carried,
+        })
+    }
+
+    /// The rule that a program of the tables stands for.
+    pub fn rule(&self, program: u16) -> Option<&Arc<RuleInfo>> {
+        let rule = *self.compiled.programs.get(usize::from(program))?;
+        self.standings.get(rule).map(|standing| &standing.rule)
+    }
+
+    /// The policy of that bit, and what it does.
+    pub fn policy(&self, bit: u32) -> Option<(&Arc<str>, Effects)> {
+        let carried = self.policies.get(bit as usize)?;
+        Some((&carried.id, effects(&carried.policy)))
+    }
+
+    /// The policies as the kernel's map has them; `slots` are where their budgets
+    /// stand.
+    pub fn entries(&self, slots: &[Option<u32>]) -> Vec<KernelPolicy> {
+        let milliseconds =
+            |duration: std::time::Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
+        self.policies
+            .iter()
+            .zip(slots)
+            .map(|(carried, slot)| {
+                let budget = carried.policy.budget;
+                KernelPolicy {
+                    id: carried.policy.id.clone(),
+                    effects: effects(&carried.policy),
+                    blocks: blocks(&carried.policy),
+                    actions: budget.map(|budget| budget.kills),
+                    window_ms: budget.map_or(0, |budget| milliseconds(budget.per)),
+                    pause_ms: budget.and_then(|budget| budget.resume_after.map(milliseconds)),
+                    budget: slot.unwrap_or(0),
+                }
+            })
+            .collect()
+    }
+}
+
+fn sets_off(rule: &Rule, policy: &Policy) -> bool {
+    let info = &rule.info;
+    policy.trigger.selects(
+        &info.id,
+        info.severity,
+        &info.tags,
+        info.category.as_deref(),
+    )
+}
+
+fn blocks(policy: &Policy) -> bool {
+    matches!(policy.action, Action::Block(_))
+}
+
+fn effects(policy: &Policy) -> Effects {
+    match policy.action {
+        Action::Simulate => Effects::BLOCK,
+        Action::Block(effects) => effects,
+    }
+}
