@@ -125,8 +125,8 @@ static long decide_policy(__u32 index, struct bench *bench)
 }
 
 // `head` says whose event it is; the process acts now, or acted when it gave the
-// work to the kernel.
-static __always_inline __u8 spared(struct process_state *actor, struct picket_record *head)
+// work to the kernel. `flags` are those of what it runs (enum process_flag).
+static __always_inline __u8 spared(__u32 flags, struct picket_record *head)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 pid = head->task.pid;
@@ -135,9 +135,9 @@ static __always_inline __u8 spared(struct process_state *actor, struct picket_re
 		return PICKET_SPARED_KERNEL;
 	if (pid == 1 || pid == setting(PICKET_SET_SELF))
 		return PICKET_SPARED_PROTECTED;
-	if (!actor || (actor->flags & PROCESS_PROTECTION_UNKNOWN))
+	if (flags & PROCESS_PROTECTION_UNKNOWN)
 		return PICKET_SPARED_UNKNOWN;
-	if (actor->flags & PROCESS_PROTECTED)
+	if (flags & PROCESS_PROTECTED)
 		return PICKET_SPARED_PROTECTED;
 	return head->flags & PICKET_IN_SCOPE ? PICKET_NOT_SPARED : PICKET_SPARED_OUT_OF_SCOPE;
 }
@@ -169,8 +169,8 @@ static __always_inline __u8 end_current(__u8 way)
 
 // Decides about what judge->verdict holds so far, and carries it out. `head` is
 // that of the event. Returns whether to refuse.
-static __always_inline bool decide(struct judge *judge, struct process_state *actor,
-				   struct picket_record *head, struct powers powers)
+static __always_inline bool decide_as(struct judge *judge, struct process_state *actor, __u32 flags,
+				      struct picket_record *head, struct powers powers)
 {
 	struct picket_verdict *verdict = &judge->verdict;
 	struct bench bench = { .judge = judge, .actor = actor, .half = judge->half & 1 };
@@ -180,7 +180,7 @@ static __always_inline bool decide(struct judge *judge, struct process_state *ac
 		       (powers.kill != KILL_NEVER ? PICKET_CAN_KILL_HERE : 0);
 	if (!verdict->triggered)
 		return false;
-	verdict->spared = spared(actor, head);
+	verdict->spared = spared(flags, head);
 	if (verdict->spared)
 		return false;
 	judge->effects = 0;
@@ -191,4 +191,13 @@ static __always_inline bool decide(struct judge *judge, struct process_state *ac
 		verdict->done |= end_current(powers.kill);
 	verdict->took_ns = bpf_ktime_get_boot_ns() - head->boot_ns;
 	return verdict->done & PICKET_DONE_DENIED;
+}
+
+// The same for what the actor does as what it is.
+static __always_inline bool decide(struct judge *judge, struct process_state *actor,
+				   struct picket_record *head, struct powers powers)
+{
+	__u32 flags = actor ? actor->flags : PROCESS_PROTECTION_UNKNOWN;
+
+	return decide_as(judge, actor, flags, head, powers);
 }

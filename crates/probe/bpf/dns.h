@@ -299,10 +299,19 @@ static __noinline int dns_over_udp(struct __sk_buff *skb, struct segment *segmen
 	return refused;
 }
 
+// What a process sends through a raw socket. The kernel has raw sockets of its
+// own, with which it answers strangers: such TCP segments begin nothing and carry
+// nothing (tcp_v4_send_reset, tcp_v4_send_ack).
+static __always_inline bool is_raw_attempt(struct bpf_sock *sk, struct segment *segment)
+{
+	if (sk->type != SOCK_RAW)
+		return false;
+	return segment->protocol != IPPROTO_TCP || segment->flags & TCP_FLAG_SYN || segment->len;
+}
+
 // A packet from a raw socket reaches anybody without connect(2) or a send with
 // an address: it is the attempt.
-static __noinline bool raw_attempt(struct __sk_buff *skb, struct segment *segment,
-				   struct bpf_sock *sk)
+static __noinline bool raw_attempt(struct __sk_buff *skb, struct segment *segment)
 {
 	__u64 cookie = bpf_get_socket_cookie(skb);
 	struct picket_connect *connect;
@@ -347,7 +356,7 @@ int dns_egress(struct __sk_buff *skb)
 		sk = bpf_sk_fullsock(sk);
 	if (!segment_parse(skb, &segment))
 		return 1;
-	if (sk && sk->type == SOCK_RAW && raw_attempt(skb, &segment, sk))
+	if (sk && is_raw_attempt(sk, &segment) && raw_attempt(skb, &segment))
 		return 0;
 	if (segment.target_port != DNS_PORT || !segment.len)
 		return 1;

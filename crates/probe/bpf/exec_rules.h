@@ -52,15 +52,18 @@ static __always_inline __u32 protects(struct court *court, __u32 which)
 	       has_bit(court->judge->unit_maybe, unit, WORDS(PICKET_UNITS)) << 1;
 }
 
-static __always_inline __u32 process_flags(struct court *court, __u32 before)
+// What the new image is to the protected set.
+__noinline int image_flags(struct judge *judge, struct process_state *before)
 {
-	__u32 file = protects(court, PICKET_PROTECTS_FILE);
-	__u32 name = protects(court, PICKET_PROTECTS_NAME);
-	__u32 runtime = protects(court, PICKET_PROTECTS_RUNTIME);
-	// Anybody can give a memfd that name: it counts where a runtime executes it.
-	__u32 copy = before & PROCESS_RUNTIME ? protects(court, PICKET_PROTECTS_COPY) : 0;
-	__u32 flags = 0;
+	__u32 file, name, runtime, copy = 0, flags = 0;
+	COURT(court, judge);
 
+	file = protects(&court, PICKET_PROTECTS_FILE);
+	name = protects(&court, PICKET_PROTECTS_NAME);
+	runtime = protects(&court, PICKET_PROTECTS_RUNTIME);
+	// Anybody can give a memfd that name: it counts where a runtime executes it.
+	if (before && before->flags & PROCESS_RUNTIME)
+		copy = protects(&court, PICKET_PROTECTS_COPY);
 	if ((file | name | copy) & 1)
 		flags |= PROCESS_PROTECTED;
 	else if (file | name | copy)
@@ -72,12 +75,12 @@ static __always_inline __u32 process_flags(struct court *court, __u32 before)
 
 // Puts what was found of the new image together, for state_put. (Linux 6.1 takes
 // no value for a map from a function's argument.)
-__noinline int image_keep(struct judge *judge, struct process_state *before, struct picket_task *task)
+__noinline int image_keep(struct judge *judge, struct process_state *before,
+			  struct picket_task *task, __u32 flags)
 {
 	struct process_state *next;
-	COURT(court, judge);
 
-	if (!task)
+	if (!judge || !task)
 		return 0;
 	next = &judge->next;
 	next->serial = next_serial();
@@ -88,13 +91,12 @@ __noinline int image_keep(struct judge *judge, struct process_state *before, str
 		__builtin_memcpy(next->line_true, before->line_true, sizeof(next->line_true));
 		__builtin_memcpy(next->line_maybe, before->line_maybe, sizeof(next->line_maybe));
 		next->ghost = before->ghost;
-		next->flags = process_flags(&court, before->flags);
 	} else {
 		__builtin_memset(next->line_true, 0, sizeof(next->line_true));
 		__builtin_memset(next->line_maybe, 0xff, sizeof(next->line_maybe));
 		next->ghost = 0;
-		next->flags = process_flags(&court, 0);
 	}
+	next->flags = flags;
 	next->reserved = 0;
 	return 0;
 }
@@ -102,16 +104,18 @@ __noinline int image_keep(struct judge *judge, struct process_state *before, str
 static __noinline int exec_in(struct scratch *scratch, struct judge *judge, __u32 half, bool decides)
 {
 	struct process_state *actor = state_of(scratch->exec.head.task.pid, half);
+	__u32 flags;
 
 	judge->half = half;
 	image_units(judge, scratch);
+	flags = image_flags(judge, actor);
 	if (decides) {
 		exec_rules(judge, &scratch->exec.head, actor);
-		decide(judge, actor, &scratch->exec.head,
-		       (struct powers){ .kill = KILL_NOW });
+		decide_as(judge, actor, flags, &scratch->exec.head,
+			  (struct powers){ .kill = KILL_NOW });
 		scratch->exec.verdict = judge->verdict;
 	}
-	image_keep(judge, actor, &scratch->exec.head.task);
+	image_keep(judge, actor, &scratch->exec.head.task, flags);
 	state_put(scratch->exec.head.task.pid, half, &judge->next);
 	return 0;
 }

@@ -17,6 +17,7 @@ struct segment {
 	__u16 target_port;
 	__u8 protocol;
 	__u8 family; // 4 or 6
+	__u8 flags; // TCP
 };
 
 static __always_inline bool extension_header(__u8 next)
@@ -75,7 +76,8 @@ static __always_inline bool segment_parse(struct __sk_buff *skb, struct segment 
 			return false;
 		offset += (header[12] >> 4) * 4;
 		segment->sequence = (__u32)header[4] << 24 | header[5] << 16 | header[6] << 8 | header[7];
-		if (header[13] & TCP_FLAG_SYN)
+		segment->flags = header[13];
+		if (segment->flags & TCP_FLAG_SYN)
 			segment->sequence += 1;
 	} else {
 		return false;

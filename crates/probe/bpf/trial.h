@@ -56,7 +56,7 @@ static __always_inline int trial_judge(struct trial *trial, struct judge *judge,
 			return -1;
 		image_units(judge, scratch);
 		exec_rules(judge, &scratch->exec.head, actor);
-		image_keep(judge, actor, &scratch->exec.head.task);
+		image_keep(judge, actor, &scratch->exec.head.task, image_flags(judge, actor));
 		state_put(pid, half, &judge->next);
 		return 0;
 	case PICKET_CONNECT:
