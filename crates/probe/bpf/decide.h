@@ -11,7 +11,7 @@ struct {
 	__uint(max_entries, 2 * PICKET_POLICIES);
 	__type(key, __u32);
 	__type(value, struct picket_policy);
-} policies SEC(".maps");
+} picket_policies SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -19,7 +19,7 @@ struct {
 	__uint(max_entries, PICKET_BUDGETS);
 	__type(key, __u32);
 	__type(value, struct picket_budget);
-} budgets SEC(".maps");
+} picket_budgets SEC(".maps");
 
 // Whether programs of cgroups may send a signal on this kernel, as they may
 // since Linux 6.16; set before loading.
@@ -63,7 +63,7 @@ static __always_inline bool budget_charge(struct picket_policy *policy, bool *tr
 	*tripped = false;
 	if (!policy->actions)
 		return true;
-	budget = bpf_map_lookup_elem(&budgets, &which);
+	budget = bpf_map_lookup_elem(&picket_budgets, &which);
 	if (!budget)
 		return false;
 	since = *(volatile __u64 *)&budget->tripped_ms;
@@ -99,7 +99,7 @@ static long decide_policy(__u32 index, struct bench *bench)
 
 	if (!(verdict->triggered & bit))
 		return 0;
-	policy = bpf_map_lookup_elem(&policies, &which);
+	policy = bpf_map_lookup_elem(&picket_policies, &which);
 	// What this hook cannot do at all is user space's.
 	if (!policy || !(policy->effects & verdict->can))
 		return 0;

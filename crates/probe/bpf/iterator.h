@@ -117,5 +117,5 @@ int know_self(union picket_wire *types)
 	__u32 key = PICKET_SET_SELF;
 	__u64 self = bpf_get_current_pid_tgid() >> 32;
 
-	return bpf_map_update_elem(&settings, &key, &self, BPF_ANY);
+	return bpf_map_update_elem(&picket_settings, &key, &self, BPF_ANY);
 }

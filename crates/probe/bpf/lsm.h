@@ -12,6 +12,6 @@ int lsm_file_open(__u64 *ctx)
 	__u64 seen = 1;
 
 	if (setting(PICKET_SET_SELF) == bpf_get_current_pid_tgid() >> 32)
-		bpf_map_update_elem(&settings, &key, &seen, BPF_ANY);
+		bpf_map_update_elem(&picket_settings, &key, &seen, BPF_ANY);
 	return 0;
 }

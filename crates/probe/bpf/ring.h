@@ -39,13 +39,13 @@ struct {
 	__uint(max_entries, PICKET_SETTINGS);
 	__type(key, __u32);
 	__type(value, __u64);
-} settings SEC(".maps");
+} picket_settings SEC(".maps");
 
 static __u64 last_wake_ns;
 
 static __always_inline __u64 setting(__u32 which)
 {
-	__u64 *value = bpf_map_lookup_elem(&settings, &which);
+	__u64 *value = bpf_map_lookup_elem(&picket_settings, &which);
 
 	return value ? *(volatile __u64 *)value : 0;
 }

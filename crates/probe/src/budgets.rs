@@ -31,7 +31,7 @@ impl Probes {
     /// Maps the budgets.
     pub fn budgets(&self) -> Result<Budgets, ProbeError> {
         let failed = |error: std::io::Error| read_error("the budgets", error.into());
-        let budgets = map(&self.object, "budgets")?;
+        let budgets = map(&self.object, "picket_budgets")?;
         let fd = budgets.as_fd().try_clone_to_owned().map_err(failed)?;
         let mapping = Mapping::new(
             &fd,

@@ -347,7 +347,7 @@ impl Probes {
     }
 
     pub(crate) fn set(&self, which: u32, value: u64) -> Result<(), ProbeError> {
-        map(&self.object, "settings")?
+        map(&self.object, "picket_settings")?
             .update(&which.to_ne_bytes(), &value.to_ne_bytes(), MapFlags::ANY)
             .map_err(|source| ProbeError::Read {
                 what: "the settings",
@@ -356,7 +356,7 @@ impl Probes {
     }
 
     pub(crate) fn setting(&self, which: u32) -> Result<u64, ProbeError> {
-        let value = map(&self.object, "settings")?
+        let value = map(&self.object, "picket_settings")?
             .lookup(&which.to_ne_bytes(), MapFlags::ANY)
             .map_err(|source| ProbeError::Read {
                 what: "the settings",

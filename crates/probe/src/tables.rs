@@ -104,7 +104,7 @@ impl Probes {
         update("tables", half.0, &value)?;
         for (at, policy) in policies.iter().enumerate() {
             let key = half.0 * POLICIES as u32 + at as u32;
-            update("policies", key, entry(policy).bytes())?;
+            update("picket_policies", key, entry(policy).bytes())?;
         }
         self.set(wire::SET_NEXT_TABLES, u64::from(half.0) + 1)?;
         self.wait_for_programs()?;
@@ -185,7 +185,7 @@ impl Probes {
 
     /// A handle on whether every block was lifted.
     pub fn disarm_switch(&self) -> Result<DisarmSwitch, ProbeError> {
-        let settings = map(&self.object, "settings")?;
+        let settings = map(&self.object, "picket_settings")?;
         libbpf_rs::MapHandle::try_from(&settings)
             .map(DisarmSwitch)
             .map_err(|error| read_error("the settings", error))

@@ -34,7 +34,7 @@ fn try_out() -> Result<bool, String> {
     let opened = std::fs::File::open("/dev/null").map_err(|error| error.to_string());
     drop(link);
     opened?;
-    let seen = probes::map(&object, "settings")
+    let seen = probes::map(&object, "picket_settings")
         .map_err(|error| error.to_string())?
         .lookup(&wire::SET_LSM_SEEN.to_ne_bytes(), MapFlags::ANY)
         .map_err(told)?;
