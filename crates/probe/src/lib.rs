@@ -34,6 +34,7 @@ mod counters;
 pub mod decode;
 mod error;
 mod hooks;
+mod load;
 mod log;
 mod probes;
 mod ring;

@@ -3,9 +3,9 @@
 use picket_engine::kernel::layout::POLICIES;
 use picket_engine::kernel::{Armed, Compiled, Host, Protection, Reach, compile};
 use picket_lang::ir::Rule;
-use picket_model::Policy;
 use picket_model::policy::{Action, Effects};
 use picket_model::rule::RuleInfo;
+use picket_model::{ClassSet, Policy};
 use picket_probe::KernelPolicy;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -45,6 +45,7 @@ pub struct KernelSet {
     pub version: u32,
     /// How each rule under a policy is decided.
     pub standings: Vec<Standing>,
+    classes: ClassSet,
     policies: Vec<Carried>,
 }
 
@@ -108,12 +109,21 @@ impl KernelSet {
                     .any(|policy| blocks(policy) && sets_off(armed.rule, policy)),
             })
             .collect();
+        let classes = armed
+            .iter()
+            .flat_map(|armed| armed.rule.classes.iter().copied());
         Some(KernelSet {
+            classes: classes.collect(),
             compiled,
             version,
             standings,
             policies: carried,
         })
+    }
+
+    /// The classes of events that it decides about.
+    pub fn classes(&self) -> ClassSet {
+        self.classes
     }
 
     /// The rule that a program of the tables stands for.
