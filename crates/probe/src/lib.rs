@@ -36,6 +36,8 @@ mod error;
 mod hooks;
 mod load;
 mod log;
+mod pins;
+mod predecessor;
 mod probes;
 mod ring;
 pub mod synth;
@@ -47,6 +49,8 @@ pub use config::ProbeConfig;
 pub use counters::{Count, Drops, Errors};
 pub use decode::{DecodeError, decode};
 pub use error::{ProbeError, Unavailable};
+pub use pins::Pins;
+pub use predecessor::Predecessor;
 pub use probes::Probes;
 pub use tables::{DisarmSwitch, Half, KernelPolicy, ProcessState, Tried};
 

@@ -13,6 +13,7 @@
 
 pub mod enforce;
 pub mod enrich;
+mod fingerprint;
 pub mod hold;
 pub mod live;
 pub mod loader;
@@ -21,4 +22,5 @@ pub mod process;
 pub mod recording;
 pub mod response;
 pub mod stats;
+pub mod takeover;
 pub mod watch;

@@ -6,6 +6,7 @@ use crate::console;
 use anyhow::{Context, Result};
 use picket_model::{ClassSet, EventClass};
 use picket_sensor::recording::Writer;
+use picket_sensor::takeover::OnExit;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
@@ -58,6 +59,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         tap: None,
         out: Box::new(std::io::sink()),
         duration: args.duration.map(Duration::from_secs),
+        instance: None,
+        on_exit: OnExit::Lift,
         when_ready: Box::new(|_| {}),
     };
     match args.format {

@@ -6,6 +6,7 @@ use super::setup::RulePaths;
 use crate::console;
 use anyhow::{Context, Result};
 use picket_model::ClassSet;
+use picket_sensor::takeover::OnExit;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,6 +53,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         tap: None,
         out: Box::new(std::io::stdout()),
         duration: None,
+        instance: Some(super::sensor::INSTANCE.into()),
+        on_exit: OnExit::Lift,
         when_ready: Box::new(move |told| {
             console::line(&format!(
                 "picket is up on this host with {told}\n  findings appear below as they happen\n  \

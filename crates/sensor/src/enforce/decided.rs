@@ -65,6 +65,28 @@ impl Decided {
     }
 }
 
+impl Decided {
+    /// What a verdict by tables that are not known any more says, for people.
+    pub fn by_others(verdict: &Verdict, event: &Event) -> String {
+        let done = &verdict.done;
+        let what = match (done.killed || done.kill_wanted, done.denied) {
+            (true, true) => "denied and killed",
+            (true, false) => "killed",
+            (false, true) => "denied",
+            (false, false) => "not stopped",
+        };
+        let process = event.own_process();
+        let who = process.map_or_else(String::new, |process| {
+            let path = process.image.path.known().map_or("unknown", |path| path);
+            format!(" by pid {} ({path})", process.key.pid)
+        });
+        format!(
+            "{}{who} was {what} in the kernel, under rules that are not loaded any more (tables {:08x})",
+            event.class, verdict.tables
+        )
+    }
+}
+
 /// How the decision about one policy ended; none if the kernel left it open.
 fn outcome(verdict: &Verdict, bit: u64, effects: Effects, event: &Event) -> Option<Outcome> {
     let has = |set: u64| set & bit != 0;
