@@ -336,6 +336,11 @@ pub fn boot_ns() -> u64 {
     u64::try_from(nanoseconds(ClockId::Boottime)).unwrap_or(0)
 }
 
+/// Nanoseconds since the epoch.
+pub fn epoch_ns() -> i64 {
+    nanoseconds(ClockId::Realtime)
+}
+
 /// What to add to boot time to get time since the epoch.
 pub fn epoch_offset_ns() -> i64 {
     nanoseconds(ClockId::Realtime) - nanoseconds(ClockId::Boottime)

@@ -81,6 +81,7 @@ impl<S: Sink> Pipeline<S> {
     /// Puts a new set in place, between two records.
     pub fn replace(&mut self, rules: RuleSet) {
         self.responder.arm(&rules.policies);
+        self.assembler.refresh_users();
         self.scratch = rules.program.scratch();
         let before = std::mem::replace(&mut self.rules, rules);
         self.before = before.kernel.or(self.before.take());
@@ -228,7 +229,10 @@ impl<S: Sink> Pipeline<S> {
             None => {
                 let notice = Decided::by_others(verdict, event);
                 self.sink.emit(Emitted::Notice(notice));
-                Decided::default()
+                Decided {
+                    settled: true,
+                    ..Decided::default()
+                }
             }
         }
     }

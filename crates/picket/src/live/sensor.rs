@@ -2,7 +2,7 @@
 
 use super::Format;
 use super::output::{self, Queue};
-use super::reload::{self, Request};
+use super::reload::{self, Request, Upkeep};
 use super::setup::{self, HostContext, RulePaths, summary};
 use crate::console;
 use anyhow::{Context, Result};
@@ -169,6 +169,7 @@ impl Session {
             None
         });
         let told = summary(&set);
+        let upkeep = Upkeep::of(&set);
         let colour = console::colour_on_stdout();
         let (queue, writer) = output::start(self.out, self.format, colour)?;
 
@@ -237,7 +238,14 @@ impl Session {
         console::line(&format!("watching with {told}"));
         console::line("ready");
 
-        reload::serve(&rules, &context, watch.as_ref(), &requests, &control);
+        reload::serve(
+            &rules,
+            &context,
+            watch.as_ref(),
+            upkeep,
+            &requests,
+            &control,
+        );
         let stats = join(events, "the event thread")??;
         join(writer, "the output thread")??;
         finish(&stats);

@@ -24,6 +24,9 @@ pub struct Decided {
     pub killed: Option<ProcessKey>,
     /// It is to be killed, and the hook could not.
     pub kill_wanted: bool,
+    /// It was decided by tables that are not known any more, and nothing is to be
+    /// decided again.
+    pub settled: bool,
 }
 
 impl Decided {
@@ -61,6 +64,7 @@ impl Decided {
                 .collect(),
             killed: verdict.done.killed.then_some(target.key),
             kill_wanted: verdict.done.kill_wanted,
+            settled: false,
         }
     }
 }

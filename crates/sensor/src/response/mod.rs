@@ -173,6 +173,9 @@ impl Responder {
             tripped: kernel.tripped,
             killed: kernel.killed,
         };
+        if kernel.settled {
+            return responses;
+        }
         let mut decided = kernel.decisions;
         if kernel.kill_wanted {
             self.carry_out(case, &mut decided, &mut responses);
