@@ -1,9 +1,9 @@
 //! The real sensor under a real load.
 
-use anyhow::{Context, Result, bail};
-use std::io::{BufRead, BufReader};
+use crate::sensor::{Sensor, number_after};
+use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Processes a run of the load starts.
@@ -91,78 +91,4 @@ fn load(processes: u64) -> Result<Duration> {
             .map_err(|_| anyhow::anyhow!("a load thread panicked"))??;
     }
     Ok(start.elapsed())
-}
-
-struct Sensor {
-    child: Child,
-    stderr: BufReader<std::process::ChildStderr>,
-    ready: Duration,
-}
-
-impl Sensor {
-    fn start(picket: &Path, args: &[&str]) -> Result<Sensor> {
-        let start = Instant::now();
-        let mut child = Command::new(picket)
-            .args(args)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot start {}", picket.display()))?;
-        let mut stderr = BufReader::new(child.stderr.take().context("no stderr")?);
-        let mut said = String::new();
-        loop {
-            let before = said.len();
-            if stderr.read_line(&mut said)? == 0 {
-                bail!("the sensor ended before it was ready:\n{said}");
-            }
-            if said[before..].trim_end() == "ready" {
-                return Ok(Sensor {
-                    child,
-                    stderr,
-                    ready: start.elapsed(),
-                });
-            }
-        }
-    }
-
-    /// User and system time so far (proc_pid_stat(5), fields 14 and 15).
-    fn cpu(&self) -> Result<Duration> {
-        const TICKS_PER_SECOND: u64 = 100;
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let ticks: u64 = after_name
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .filter_map(|field| field.parse::<u64>().ok())
-            .sum();
-        Ok(Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND))
-    }
-
-    fn memory_mb(&self, name: &str) -> Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let kib = number_after(&status, name).context("no memory figure")?;
-        Ok(kib as f64 * 1_024.0 / 1e6)
-    }
-
-    fn stop(mut self) -> Result<String> {
-        Command::new("kill")
-            .args(["-TERM", &self.child.id().to_string()])
-            .status()?;
-        let mut rest = String::new();
-        std::io::Read::read_to_string(&mut self.stderr, &mut rest)?;
-        let status = self.child.wait()?;
-        if !status.success() {
-            bail!("the sensor ended with {status}:\n{rest}");
-        }
-        Ok(rest)
-    }
-}
-
-fn number_after(text: &str, name: &str) -> Option<u64> {
-    let rest = text.split_once(name)?.1.trim_start();
-    let digits = rest
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(rest.len());
-    rest[..digits].parse().ok()
 }

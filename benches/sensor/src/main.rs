@@ -1,15 +1,18 @@
 //! `make bench`, the sensor's part: what it costs its host.
 //!
-//! Needs root and the release binary, whose path is the only argument. Prints a
-//! Markdown table; every figure is measured in this run, on this machine.
+//! Needs root and the release binary, whose path is the first argument; a second
+//! one, `sensor` or `enforcement`, asks for that part alone. Prints Markdown tables;
+//! every figure is measured in this run, on this machine.
 
+mod enforcement;
 mod live;
 mod offline;
 mod rules;
+mod sensor;
 
 use anyhow::{Context, Result};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Falco 0.44.1's own CPU per fork+exec, measured on a machine of this kind, in
 /// microseconds: with its 25 default rules, and with 300.
@@ -18,15 +21,28 @@ const FALCO_US: [(u32, f64); 2] = [(25, 162.0), (300, 334.0)];
 fn main() -> Result<()> {
     let picket: PathBuf = std::env::args_os()
         .nth(1)
-        .context("usage: picket-bench-sensor PATH-TO-PICKET")?
+        .context("usage: picket-bench-sensor PATH-TO-PICKET [sensor | enforcement]")?
         .into();
+    let part = std::env::args().nth(2);
+    let wanted = |name: &str| part.as_deref().is_none_or(|part| part == name);
     let folder = tempfile::tempdir()?;
-    let rule_file = folder.path().join("rules.yaml");
-    std::fs::write(&rule_file, rules::yaml(rules::COUNT))?;
-
     let mut out = std::io::stdout().lock();
+    if wanted("sensor") {
+        writeln!(out, "### Watching\n")?;
+        sensor_report(&picket, folder.path(), &mut out)?;
+    }
+    if wanted("enforcement") {
+        writeln!(out, "\n### Blocking\n")?;
+        enforcement::report(&picket, folder.path(), &mut out)?;
+    }
+    Ok(())
+}
+
+fn sensor_report(picket: &Path, folder: &Path, mut out: &mut dyn Write) -> Result<()> {
+    let rule_file = folder.join("rules.yaml");
+    std::fs::write(&rule_file, rules::yaml(rules::COUNT))?;
     writeln!(out, "| figure | measured | aim |\n|---|---|---|")?;
-    let live = live::measure(&picket, &rule_file, folder.path())?;
+    let live = live::measure(picket, &rule_file, folder)?;
     let offline = offline::measure(&live.recording, &rules::yaml(rules::COUNT))?;
     let row = |out: &mut dyn Write, figure: &str, measured: String, aim: &str| {
         writeln!(out, "| {figure} | {measured} | {aim} |")

@@ -48,12 +48,12 @@ __noinline int address_is(struct judge *judge, struct picket_address *address, _
 	if (!judge || !address)
 		return 0;
 	if (address->family == 4)
-		return number_is(judge, number, bpf_ntohl(*(__u32 *)address->ip));
+		return number_among(judge, number, bpf_ntohl(*(__u32 *)address->ip));
 	upper = bpf_be64_to_cpu(*(__u64 *)address->ip);
 	lower = bpf_be64_to_cpu(*(__u64 *)&address->ip[8]);
 	// An IPv4 address in IPv6's clothes is IPv4 (RFC 4291 2.5.5.2).
 	if (!upper && lower >> 32 == 0xffff)
-		return number_is(judge, number, (__u32)lower);
+		return number_among(judge, number, (__u32)lower);
 	return address6_is(judge, which, upper, lower);
 }
 
@@ -63,12 +63,13 @@ static __always_inline bool event_start(struct judge *judge, struct process_stat
 {
 	__u8 *tables = tables_of(judge->half);
 
-	judge_start(judge, kind);
+	verdict_start(judge);
 	if (!tables)
 		return false;
 	judge->verdict.tables = TABLE_HEAD(tables)->version;
 	if (!(TABLE_HEAD(tables)->kinds >> kind & 1))
 		return false;
+	judge_start(judge, kind);
 	rules_start(judge, actor);
 	actor_numbers(judge, &head->task);
 	return true;

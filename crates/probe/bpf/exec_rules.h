@@ -19,6 +19,7 @@ static __always_inline void parent_units(struct judge *judge, __u32 ppid)
 	serial = *(volatile __u64 *)&state->serial;
 	__builtin_memcpy(judge->parent_true, state->own_true, sizeof(judge->parent_true));
 	__builtin_memcpy(judge->parent_maybe, state->own_maybe, sizeof(judge->parent_maybe));
+	judge->parent_words = state->own_words;
 	asm volatile("" ::: "memory");
 	if (*(volatile __u64 *)&state->serial == serial)
 		judge->parent = PICKET_KNOWN;
@@ -90,14 +91,16 @@ __noinline int image_keep(struct judge *judge, struct process_state *before,
 	if (before) {
 		__builtin_memcpy(next->line_true, before->line_true, sizeof(next->line_true));
 		__builtin_memcpy(next->line_maybe, before->line_maybe, sizeof(next->line_maybe));
+		next->line_words = before->line_words;
 		next->ghost = before->ghost;
 	} else {
 		__builtin_memset(next->line_true, 0, sizeof(next->line_true));
 		__builtin_memset(next->line_maybe, 0xff, sizeof(next->line_maybe));
+		next->line_words = 0xffff;
 		next->ghost = 0;
 	}
 	next->flags = flags;
-	next->reserved = 0;
+	next->own_words = judge->unit_words;
 	return 0;
 }
 
@@ -154,6 +157,7 @@ static __noinline int fork_in(struct judge *judge, __u32 half, __u32 child, __u6
 		next->line_true[i] |= next->own_true[i];
 		next->line_maybe[i] |= next->own_maybe[i];
 	}
+	next->line_words |= next->own_words;
 	state_put(child, half, next);
 	return 0;
 }

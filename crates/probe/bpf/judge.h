@@ -60,6 +60,9 @@ struct judge {
 	__u64 atom_words;
 	__u64 candidate_words;
 	__u64 regex_words;
+	__u64 unit_words; // of unit_maybe
+	__u64 parent_words; // of parent_maybe
+	__u64 set_words; // of the set that is looked through
 	__u64 unknown[2]; // a bit per enum picket_source
 	__u64 unit_true[WORDS(PICKET_UNITS)];
 	__u64 unit_maybe[WORDS(PICKET_UNITS)];
@@ -248,13 +251,14 @@ static __always_inline __u32 take_entry(struct judge *judge, __u8 *tables)
 // The next bit of a set, whose words that are not empty `words` tells; -1 when
 // there is none in the word looked at. `words` and, unless it is kept, the set
 // are empty in the end.
-static __always_inline __s32 take_bit(struct judge *judge, __u64 *words, __u64 *set, bool keep)
+static __always_inline __s32 take_bit_of(struct judge *judge, __u64 *words, __u64 *set, __u32 size,
+					  bool keep)
 {
 	__u64 rest = judge->rest;
-	__u32 word = judge->word & 63;
+	__u32 word = judge->word & (size - 1);
 
 	if (!rest) {
-		word = lowest_bit(*words);
+		word = lowest_bit(*words) & (size - 1);
 		*words &= *words - 1;
 		judge->word = word;
 		rest = set[word];
@@ -265,6 +269,12 @@ static __always_inline __s32 take_bit(struct judge *judge, __u64 *words, __u64 *
 	}
 	judge->rest = rest & (rest - 1);
 	return word * 64 + lowest_bit(rest);
+}
+
+// Of sets of the largest size there is.
+static __always_inline __s32 take_bit(struct judge *judge, __u64 *words, __u64 *set, bool keep)
+{
+	return take_bit_of(judge, words, set, 64, keep);
 }
 
 // Literals that were found, to the atoms they make true and the regexes they
@@ -340,8 +350,15 @@ __noinline int source_unknown(struct judge *judge, __u32 source)
 	return 0;
 }
 
+static __always_inline bool number_asked(struct judge *judge, __u32 which)
+{
+	__u8 *tables = tables_of(judge->half);
+
+	return tables && TABLE_HEAD(tables)->numbers_asked >> which & 1;
+}
+
 // A number's interval gives the atoms that hold of it.
-__noinline int number_is(struct judge *judge, __u32 which, __u64 value)
+__noinline int number_among(struct judge *judge, __u32 which, __u64 value)
 {
 	struct picket_number_table *table;
 	__u32 low = 0, high, middle;
@@ -366,6 +383,12 @@ __noinline int number_is(struct judge *judge, __u32 which, __u64 value)
 	judge_list(judge, court.tables, table->lists, low);
 	bpf_loop(judge->list_left, add_atoms, &court, 0);
 	return 0;
+}
+
+static __always_inline void number_is(struct judge *judge, __u32 which, __u64 value)
+{
+	if (number_asked(judge, which))
+		number_among(judge, which, value);
 }
 
 // A number that cannot be known here; it exists.

@@ -81,8 +81,10 @@ static __always_inline void program_ends(struct judge *judge, struct picket_prog
 	if (judge->level == LEVEL_UNITS) {
 		if (certain)
 			judge->unit_true[word] |= 1ULL << (which & 63);
-		if (maybe)
+		if (maybe) {
 			judge->unit_maybe[word] |= 1ULL << (which & 63);
+			judge->unit_words |= 1ULL << word;
+		}
 		return;
 	}
 	if (!maybe)

@@ -107,7 +107,9 @@ static __always_inline void record_output(struct picket_record *head, __u32 size
 	__u64 flags = wake_flags(head->kind, head->boot_ns);
 
 	head->size = size;
-	if (verdict->triggered)
+	// Somebody must be killed from there, or it must be found out whether.
+	if (verdict->undecided || verdict->done & PICKET_DONE_KILL_WANTED ||
+	    (verdict->triggered && verdict->spared == PICKET_SPARED_UNKNOWN))
 		flags = BPF_RB_FORCE_WAKEUP;
 	if (!bpf_ringbuf_output(&events, head, size, flags))
 		return;

@@ -6,25 +6,20 @@
 #include "decide.h"
 
 // The rules filed under the units that hold, or may.
-static __always_inline long spread_units(struct court *court, __u32 words)
+static __always_inline long spread_units(struct court *court, __u32 size)
 {
 	struct judge *judge = court->judge;
-	__u64 rest = judge->rest;
-	__u32 word = judge->word;
+	__s32 unit;
 
 	if (judge->list_left) {
 		judge_candidate(judge, take_entry(judge, court->tables));
 		return 0;
 	}
-	if (rest) {
-		judge->rest = rest & (rest - 1);
-		judge_list(judge, court->tables, judge->lists, (word - 1) * 64 + lowest_bit(rest));
-		return 0;
-	}
-	if (word >= words)
+	if (!judge->rest && !judge->set_words)
 		return 1;
-	judge->rest = court->set[word & (words - 1)];
-	judge->word = word + 1;
+	unit = take_bit_of(judge, &judge->set_words, court->set, size, true);
+	if (unit >= 0)
+		judge_list(judge, court->tables, judge->lists, unit);
 	return 0;
 }
 
@@ -38,15 +33,24 @@ static long spread_all_units(__u32 index, struct court *court)
 	return spread_units(court, WORDS(PICKET_UNITS));
 }
 
-static __always_inline void spread_start(struct court *court, __u32 space, __u64 *set)
+// False where no rule is filed under any of them.
+static __always_inline bool spread_start(struct court *court, __u32 space, __u64 *set, __u64 words)
 {
 	struct judge *judge = court->judge;
 
 	judge->lists = TABLE_HEAD(court->tables)->unit_lists[space];
 	judge->rest = 0;
-	judge->word = 0;
 	judge->list_left = 0;
+	judge->set_words = words & TABLE_HEAD(court->tables)->unit_words[space];
 	court->set = set;
+	return judge->set_words != 0;
+}
+
+static __noinline int spread_kept(struct court *court, __u32 space, __u64 *set, __u64 words)
+{
+	if (spread_start(court, space, set, words))
+		bpf_loop(STEPS, spread_kept_units, court, 0);
+	return 0;
 }
 
 // Nothing is known of the space's process.
@@ -63,15 +67,12 @@ __noinline int rules_start(struct judge *judge, struct process_state *actor)
 {
 	COURT(court, judge);
 
-	__builtin_memset(judge->candidates, 0, sizeof(judge->candidates));
 	__builtin_memcpy(judge->candidates, TABLE_HEAD(court.tables)->always_rules,
 			 sizeof(TABLE_HEAD(court.tables)->always_rules));
 	judge->candidate_words = TABLE_HEAD(court.tables)->always_rule_words;
 	if (actor) {
-		spread_start(&court, PICKET_SPACE_ACTOR, actor->own_maybe);
-		bpf_loop(STEPS, spread_kept_units, &court, 0);
-		spread_start(&court, PICKET_SPACE_LINE, actor->line_maybe);
-		bpf_loop(STEPS, spread_kept_units, &court, 0);
+		spread_kept(&court, PICKET_SPACE_ACTOR, actor->own_maybe, actor->own_words);
+		spread_kept(&court, PICKET_SPACE_LINE, actor->line_maybe, actor->line_words);
 	} else {
 		count_error(PICKET_AT_STATE);
 		space_unknown(&court, PICKET_SPACE_ACTOR);
@@ -79,11 +80,10 @@ __noinline int rules_start(struct judge *judge, struct process_state *actor)
 	}
 	if (judge->kind != PICKET_EXEC)
 		return 0;
-	spread_start(&court, PICKET_SPACE_PROCESS, judge->unit_maybe);
-	bpf_loop(STEPS, spread_all_units, &court, 0);
+	if (spread_start(&court, PICKET_SPACE_PROCESS, judge->unit_maybe, judge->unit_words))
+		bpf_loop(STEPS, spread_all_units, &court, 0);
 	if (judge->parent == PICKET_KNOWN) {
-		spread_start(&court, PICKET_SPACE_PARENT, judge->parent_maybe);
-		bpf_loop(STEPS, spread_kept_units, &court, 0);
+		spread_kept(&court, PICKET_SPACE_PARENT, judge->parent_maybe, judge->parent_words);
 	} else {
 		// Absent, units may hold of nothing.
 		space_unknown(&court, PICKET_SPACE_PARENT);

@@ -25,7 +25,9 @@ struct process_state {
 	__u64 line_maybe[PICKET_KEPT_UNITS / 64];
 	__u64 ghost; // policies that would have killed it, or a process it descends from
 	__u32 flags;
-	__u32 reserved;
+	// Which words of own_maybe and of line_maybe are not empty.
+	__u16 own_words;
+	__u16 line_words;
 };
 
 // The process, and which half of `tables` its bits are numbered by.

@@ -222,6 +222,10 @@ static __always_inline void judge_start(struct judge *judge, __u32 kind)
 	judge->unknown[PICKET_SOURCE_NEVER / 64] |= 1ULL << (PICKET_SOURCE_NEVER & 63);
 	judge->kind = kind;
 	judge->parent = PICKET_UNKNOWN;
+}
+
+static __always_inline void verdict_start(struct judge *judge)
+{
 	__builtin_memset(&judge->verdict, 0, sizeof(judge->verdict));
 }
 
@@ -233,7 +237,9 @@ __noinline int image_units(struct judge *judge, struct scratch *scratch)
 
 	if (!scratch)
 		return 0;
+	verdict_start(judge);
 	judge_start(judge, PICKET_EXEC);
+	judge->unit_words = 0;
 	__builtin_memset(judge->unit_true, 0, sizeof(judge->unit_true));
 	__builtin_memset(judge->unit_maybe, 0, sizeof(judge->unit_maybe));
 	__builtin_memcpy(judge->candidates, TABLE_HEAD(court.tables)->always_units,

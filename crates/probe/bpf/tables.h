@@ -200,6 +200,8 @@ struct picket_tables {
 	__u32 masks; // of picket_mask
 	__u32 mask_count;
 	__u32 protected_units[4]; // + 1; see enum picket_protects
+	__u64 numbers_asked; // a bit per enum picket_source_number
+	__u64 unit_words[PICKET_SPACES]; // which words of units have rules filed under them
 	__u64 always_unit_words; // which words of these are not empty
 	__u64 always_rule_words;
 	__u64 always_units[PICKET_UNITS / 64];

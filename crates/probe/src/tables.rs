@@ -128,7 +128,8 @@ impl Probes {
             flags: flag(state.protected == Some(true), wire::PROCESS_PROTECTED)
                 | flag(state.protected.is_none(), wire::PROCESS_PROTECTION_UNKNOWN)
                 | flag(state.runtime, wire::PROCESS_RUNTIME),
-            reserved: 0,
+            own_words: words(&state.own),
+            line_words: words(&state.line),
         };
         let states = map(&self.object, "states")?;
         match states.update(key.bytes(), value.bytes(), MapFlags::NO_EXIST) {
@@ -285,6 +286,12 @@ fn bits(words: &[u64]) -> Vec<usize> {
     (0..words.len() * 64)
         .filter(|bit| words[bit / 64] >> (bit % 64) & 1 == 1)
         .collect()
+}
+
+/// Which words of what may be are not empty.
+fn words(bits: &UnitBits) -> u16 {
+    let bit = |(word, bits): (usize, &u64)| u16::from(*bits != 0) << word;
+    bits.maybe.iter().enumerate().map(bit).sum()
 }
 
 fn half_of(setting: u64) -> Option<Half> {

@@ -192,7 +192,8 @@ wire! {
         line_maybe: [u64; KEPT_WORDS],
         ghost: u64,
         flags: u32,
-        reserved: u32,
+        own_words: u16,
+        line_words: u16,
     }
     /// The key of that.
     StateKey = "state_key" {

@@ -253,31 +253,14 @@ pub fn needs_connect_status(rules: &RuleSet) -> bool {
     found
 }
 
-/// The classes whose records must wake the sensor at once: those of rules that
-/// a blocking policy may answer.
+/// The classes whose records must wake the sensor at once: those of rules that a
+/// blocking policy may answer, and that the kernel does not decide. (A record
+/// that it tried and could not decide wakes the sensor by itself.)
 pub fn urgent(rules: &RuleSet) -> ClassSet {
-    let blocking: Vec<_> = rules
-        .policies
-        .iter()
-        .filter(|policy| matches!(policy.action, picket_model::policy::Action::Block(_)))
-        .collect();
     rules
-        .program
-        .rules()
-        .iter()
-        .filter(|rule| {
-            let info = &rule.info;
-            blocking.iter().any(|policy| {
-                policy.trigger.selects(
-                    &info.id,
-                    info.severity,
-                    &info.tags,
-                    info.category.as_deref(),
-                )
-            })
-        })
-        .flat_map(|rule| rule.classes.iter().copied())
-        .collect()
+        .kernel
+        .as_ref()
+        .map_or(ClassSet::EMPTY, |kernel| kernel.urgent())
 }
 
 /// Takes records in while rules are being armed.

@@ -198,6 +198,8 @@ const EMPTY: Tables = Tables {
     masks: 0,
     mask_count: 0,
     protected_units: [0; 4],
+    numbers_asked: 0,
+    unit_words: [0; SPACES],
     always_unit_words: 0,
     always_rule_words: 0,
     always_units: [0; UNITS / 64],
@@ -379,6 +381,8 @@ fn values(
         let table = number_table(block, &tests)?;
         let exists = tables.numbers[number as usize].exists;
         tables.numbers[number as usize] = NumberTable { exists, ..table };
+        let asked = exists != 0 || table.lists != 0;
+        tables.numbers_asked |= u64::from(asked) << number as u64;
     }
     for &address in Address::ALL {
         let tests: Vec<(u16, Vec<RangeInclusive<u128>>)> = all()
@@ -534,6 +538,9 @@ fn filing(
     tables.source_lists = block.lists(&under_sources)?;
     for (space, lists) in under_units.iter().enumerate() {
         tables.unit_lists[space] = block.lists(lists)?;
+        for (unit, list) in lists.iter().enumerate() {
+            tables.unit_words[space] |= u64::from(!list.is_empty()) << (unit / 64);
+        }
     }
     dedup(&mut under_spaces);
     tables.space_lists = block.lists(&under_spaces)?;

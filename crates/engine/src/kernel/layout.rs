@@ -179,6 +179,8 @@ layout! {
         masks: u32,
         mask_count: u32,
         protected_units: [u32; 4],
+        numbers_asked: u64,
+        unit_words: [u64; SPACES],
         always_unit_words: u64,
         always_rule_words: u64,
         always_units: [u64; UNITS / 64],

@@ -47,6 +47,7 @@ pub struct KernelSet {
     /// How each rule under a policy is decided.
     pub standings: Vec<Standing>,
     classes: ClassSet,
+    urgent: ClassSet,
     policies: Vec<Carried>,
 }
 
@@ -80,6 +81,11 @@ impl KernelSet {
                 .filter(|(_, carried)| sets_off(rule, &carried.policy))
                 .fold(0u64, |bits, (bit, _)| bits | 1 << bit)
         };
+        let left_over = |rule: &&Rule| {
+            let rest = policies.iter().skip(POLICIES);
+            rest.filter(|policy| blocks(policy))
+                .any(|policy| sets_off(rule, policy))
+        };
         let armed: Vec<Armed<'_>> = rules
             .iter()
             .map(|rule| Armed {
@@ -97,7 +103,7 @@ impl KernelSet {
         let mut compiled = compile(&armed, &host.protection, &facts);
         let version = version(&armed, &compiled, &carried);
         compiled.set_version(version);
-        let standings = armed
+        let standings: Vec<Standing> = armed
             .iter()
             .zip(&compiled.reach)
             .map(|(armed, reach)| Standing {
@@ -108,11 +114,24 @@ impl KernelSet {
                     .any(|policy| blocks(policy) && sets_off(armed.rule, policy)),
             })
             .collect();
-        let classes = armed
+        let classes = |rule: &&Rule| rule.classes.clone();
+        let urgent = armed
             .iter()
-            .flat_map(|armed| armed.rule.classes.iter().copied());
+            .zip(&standings)
+            .filter(|(_, standing)| standing.blocks)
+            .filter(|(_, standing)| matches!(standing.reach, Reach::User(_) | Reach::NoRoom))
+            .flat_map(|(armed, _)| classes(&armed.rule))
+            .chain(
+                rules
+                    .iter()
+                    .filter(left_over)
+                    .flat_map(|rule| classes(&rule)),
+            )
+            .collect();
+        let classes = armed.iter().flat_map(|armed| classes(&armed.rule));
         Some(KernelSet {
             classes: classes.collect(),
+            urgent,
             compiled,
             version,
             standings,
@@ -123,6 +142,11 @@ impl KernelSet {
     /// The classes of events that it decides about.
     pub fn classes(&self) -> ClassSet {
         self.classes
+    }
+
+    /// Those of them whose every record may be one that user space has to answer.
+    pub fn urgent(&self) -> ClassSet {
+        self.urgent
     }
 
     /// The rule that a program of the tables stands for.
