@@ -34,6 +34,7 @@ mod counters;
 pub mod decode;
 mod error;
 mod hooks;
+mod instances;
 mod log;
 mod probes;
 mod ring;
@@ -46,6 +47,7 @@ pub use config::ProbeConfig;
 pub use counters::{Count, Drops, Errors};
 pub use decode::{DecodeError, decode};
 pub use error::{ProbeError, Unavailable};
+pub use instances::{Instance, Instances};
 pub use probes::Probes;
 pub use tables::{DisarmSwitch, Half, KernelPolicy, ProcessState, Tried};
 
