@@ -1,11 +1,12 @@
 //! Rules and policies as the kernel takes them, compiled beside the sensor's own.
 
+use super::mode::{Mode, Powers, enforcement};
 use picket_engine::kernel::layout::POLICIES;
 use picket_engine::kernel::{Armed, Compiled, Host, Protection, Reach, compile};
 use picket_lang::ir::Rule;
-use picket_model::Policy;
 use picket_model::policy::{Action, Effects};
 use picket_model::rule::RuleInfo;
+use picket_model::{EventClass, Policy};
 use picket_probe::KernelPolicy;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -30,10 +31,23 @@ pub struct HostFacts {
 pub struct Standing {
     /// The rule.
     pub rule: Arc<RuleInfo>,
+    /// What it is about.
+    pub classes: Vec<EventClass>,
+    /// The policies that it sets off.
+    pub policies: Vec<Arc<str>>,
     /// How far the kernel decides it.
     pub reach: Reach,
     /// Some policy that it sets off blocks.
     pub blocks: bool,
+    /// What the policies that block do together; if none does, what they all would.
+    pub effects: Effects,
+}
+
+impl Standing {
+    /// How a match on an event of the class is answered on a host with these powers.
+    pub fn mode(&self, class: EventClass, powers: &Powers) -> Mode {
+        enforcement(class, self.effects, &self.reach, powers)
+    }
 }
 
 /// Rules under policies, compiled for the kernel.
@@ -97,16 +111,18 @@ impl KernelSet {
         };
         let version = VERSIONS.fetch_add(1, Ordering::Relaxed);
         let compiled = compile(&armed, &host.protection, &facts, version);
-        let standings = armed
+        let in_kernel = armed
             .iter()
             .zip(&compiled.reach)
-            .map(|(armed, reach)| Standing {
-                rule: armed.rule.info.clone(),
-                reach: reach.clone(),
-                blocks: policies
-                    .iter()
-                    .any(|policy| blocks(policy) && sets_off(armed.rule, policy)),
-            })
+            .map(|(armed, reach)| standing(armed.rule, policies, reach));
+        // Rules under policies past the 64th alone.
+        let beyond = rules
+            .iter()
+            .filter(|rule| bits(rule) == 0)
+            .map(|rule| standing(rule, policies, &Reach::NoRoom));
+        // The programs of the tables count by this order.
+        let standings = in_kernel
+            .chain(beyond.filter(|standing| !standing.policies.is_empty()))
             .collect();
         Some(KernelSet {
             compiled,
@@ -152,6 +168,38 @@ impl KernelSet {
     }
 }
 
+fn standing(rule: &Rule, policies: &[Policy], reach: &Reach) -> Standing {
+    let own = || {
+        let own = policies.iter().enumerate();
+        own.filter(|(_, policy)| sets_off(rule, policy))
+    };
+    let blocking = || own().filter(|(_, policy)| blocks(policy));
+    let blocks = blocking().next().is_some();
+    let counts = |policy: &Policy| !blocks || self::blocks(policy);
+    let together = own()
+        .map(|(_, policy)| policy)
+        .filter(|policy| counts(policy))
+        .map(effects)
+        .reduce(|all, own| Effects {
+            kill: all.kill || own.kill,
+            deny: all.deny || own.deny,
+        });
+    // The kernel may know of none of those that block.
+    let carried = !blocks || blocking().any(|(place, _)| place < POLICIES);
+    Standing {
+        rule: rule.info.clone(),
+        classes: rule.classes.clone(),
+        policies: own().map(|(_, policy)| policy.id.as_str().into()).collect(),
+        reach: if carried {
+            reach.clone()
+        } else {
+            Reach::NoRoom
+        },
+        blocks,
+        effects: together.unwrap_or(Effects::BLOCK),
+    }
+}
+
 fn sets_off(rule: &Rule, policy: &Policy) -> bool {
     let info = &rule.info;
     policy.trigger.selects(
@@ -170,5 +218,64 @@ fn effects(policy: &Policy) -> Effects {
     match policy.action {
         Action::Simulate => Effects::BLOCK,
         Action::Block(effects) => effects,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use picket_lang::{Limits, Source, check};
+
+    const RULES: &str = "rules:
+  - {id: a, title: a, event: process.exec, severity: low, condition: 'process.memfd'}
+  - {id: b, title: b, event: [file.open, process.exec], severity: high, condition: 'container.uid == \"x\"'}
+  - {id: c, title: c, event: process.exec, severity: low, condition: 'process.memfd'}
+policies:
+";
+
+    fn set(policies: &str) -> KernelSet {
+        let source = Source::new("rules", format!("{RULES}{policies}"));
+        let checked = check(&[source], &Limits::default());
+        assert!(!checked.has_errors(), "{:?}", checked.diagnostics);
+        KernelSet::new(&checked.rules, &checked.policies, &HostFacts::default()).unwrap()
+    }
+
+    #[test]
+    fn a_rule_stands_for_all_policies_that_it_sets_off() {
+        let set = set("  - {id: watch, trigger: {rules: [a, b]}, action: simulate}
+  - {id: stop, trigger: {severity: high}, action: {deny: true}}
+");
+        let [a, b] = &set.standings[..] else {
+            panic!("{:?}", set.standings)
+        };
+        assert_eq!(
+            (&*a.rule.id, a.blocks, a.effects),
+            ("a", false, Effects::BLOCK)
+        );
+        assert_eq!(a.reach, Reach::Kernel);
+        assert_eq!((&*b.rule.id, b.blocks), ("b", true));
+        assert_eq!(
+            b.policies.iter().map(|id| &**id).collect::<Vec<_>>(),
+            ["watch", "stop"]
+        );
+        assert!(b.effects.deny && !b.effects.kill);
+        assert!(matches!(b.reach, Reach::User(_)));
+    }
+
+    #[test]
+    fn policies_past_the_last_that_the_kernel_carries_are_the_sensor_s() {
+        let mut policies = String::new();
+        for number in 0..POLICIES {
+            policies +=
+                &format!("  - {{id: p{number}, trigger: {{rules: [a]}}, action: simulate}}\n");
+        }
+        policies += "  - {id: last, trigger: {rules: [a, c]}, action: block}\n";
+        let set = set(&policies);
+        let [a, c] = &set.standings[..] else {
+            panic!("{:?}", set.standings)
+        };
+        assert!(a.blocks && c.blocks);
+        assert_eq!([&a.reach, &c.reach], [&Reach::NoRoom; 2]);
+        assert_eq!(set.rule(0).map(|rule| &*rule.id), Some("a"));
     }
 }
