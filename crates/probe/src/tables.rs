@@ -199,6 +199,11 @@ impl Probes {
             .map_err(|error| read_error("the settings", error))
     }
 
+    /// Whether every block was lifted.
+    pub fn is_disarmed(&self) -> Result<bool, ProbeError> {
+        Ok(self.setting(wire::SET_DISARMED)? != 0)
+    }
+
     /// Lifts every block, or undoes that.
     pub fn set_disarmed(&self, disarmed: bool) -> Result<(), ProbeError> {
         self.set(wire::SET_DISARMED, disarmed.into())

@@ -88,11 +88,36 @@ impl Ledger {
         }
     }
 
-    /// Whether the budget in that slot is used up.
-    pub fn is_tripped(&self, slot: u32) -> bool {
-        self.words(slot)
-            .is_some_and(|words| words[TRIPPED].load(Ordering::Relaxed) != 0)
+    /// How the budget in that slot stands.
+    pub fn usage(&self, slot: u32, budget: &Budget, now_ms: u64) -> Usage {
+        let Some(words) = self.words(slot) else {
+            // There is no room for it: nothing is allowed.
+            return Usage {
+                used: budget.kills,
+                tripped_ms: Some(now_ms),
+            };
+        };
+        let actions = budget.kills.clamp(1, Budget::MOST_ACTIONS) as usize;
+        let times = words[USED..USED + actions].iter();
+        let in_window = |at: u64| at != 0 && now_ms.saturating_sub(at) < milliseconds(budget.per);
+        let used = times.filter(|at| in_window(at.load(Ordering::Relaxed)));
+        let since = words[TRIPPED].load(Ordering::Relaxed);
+        let over = |pause| now_ms.saturating_sub(since) >= milliseconds(pause);
+        let tripped = since != 0 && !budget.resume_after.is_some_and(over);
+        Usage {
+            used: used.count().try_into().unwrap_or(u32::MAX),
+            tripped_ms: tripped.then_some(since),
+        }
     }
+}
+
+/// How a budget stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Actions in the window that ends now, denied ones included once it tripped.
+    pub used: u32,
+    /// When it was used up, milliseconds of boot time; none: it is not.
+    pub tripped_ms: Option<u64>,
 }
 
 fn milliseconds(duration: std::time::Duration) -> u64 {
@@ -126,8 +151,19 @@ mod tests {
         assert_eq!([burst(1), burst(2)], [Charge::Allowed; 2]);
         assert_eq!(burst(3), Charge::Exceeded { tripped: true });
         assert_eq!(burst(1_000 * MINUTE), Charge::Exceeded { tripped: false });
-        assert!(ledger.is_tripped(1) && !ledger.is_tripped(0));
+        let usage = |slot, now| ledger.usage(slot, &budget, now);
+        assert_eq!(usage(1, 4).used, 2);
+        assert_eq!(usage(1, 1_000 * MINUTE).tripped_ms, Some(3));
+        assert_eq!(usage(0, 1 + 99 * 31_000).used, 2);
+        assert_eq!(
+            usage(0, 1_000 * MINUTE),
+            Usage {
+                used: 0,
+                tripped_ms: None
+            }
+        );
         ledger.reset(1);
+        assert_eq!(usage(1, 1_000 * MINUTE), usage(2, 1_000 * MINUTE));
         assert_eq!(burst(1_000 * MINUTE), Charge::Allowed);
     }
 
@@ -139,6 +175,8 @@ mod tests {
         assert_eq!(charge(MINUTE), Charge::Allowed);
         assert_eq!(charge(MINUTE + 1), Charge::Exceeded { tripped: true });
         assert_eq!(charge(10 * MINUTE), Charge::Exceeded { tripped: false });
+        let tripped = |now| ledger.usage(0, &budget, now).tripped_ms.is_some();
+        assert!(tripped(10 * MINUTE) && !tripped(11 * MINUTE + 1));
         assert_eq!(charge(11 * MINUTE + 1), Charge::Allowed);
     }
 

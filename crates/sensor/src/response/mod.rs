@@ -14,7 +14,7 @@ mod ledger;
 mod protect;
 
 pub use kill::PidfdKiller;
-pub use ledger::{Charge, Ledger};
+pub use ledger::{Charge, Ledger, Usage};
 pub use protect::{Protected, ProtectedSet};
 
 use crate::enforce::Decided;
@@ -82,6 +82,15 @@ struct Armed {
     policy: Policy,
     /// Where its budget stands.
     slot: Option<u32>,
+}
+
+/// A policy in force, and how its budget stands.
+#[derive(Debug, Clone)]
+pub struct PolicyState {
+    /// The policy.
+    pub policy: Policy,
+    /// None for one without a budget.
+    pub usage: Option<Usage>,
 }
 
 /// What one event led to.
@@ -159,6 +168,33 @@ impl Responder {
         self.policies
             .iter()
             .any(|armed| matches!(armed.policy.action, Action::Block(_)))
+    }
+
+    /// The policies, with what they have used of their budgets by now
+    /// (milliseconds of boot time).
+    pub fn policies(&self, now_ms: u64) -> Vec<PolicyState> {
+        let usage = |armed: &Armed| {
+            let (slot, budget) = (armed.slot?, armed.policy.budget.as_ref()?);
+            Some(self.ledger.usage(slot, budget, now_ms))
+        };
+        self.policies
+            .iter()
+            .map(|armed| PolicyState {
+                policy: armed.policy.clone(),
+                usage: usage(armed),
+            })
+            .collect()
+    }
+
+    /// Makes a policy's budget as good as new; false if there is no such policy.
+    pub fn reset_budget(&self, policy: &str) -> bool {
+        let Some(armed) = self.policies.iter().find(|armed| &*armed.id == policy) else {
+            return false;
+        };
+        if let Some(slot) = armed.slot {
+            self.ledger.reset(slot);
+        }
+        true
     }
 
     /// The protected set.
