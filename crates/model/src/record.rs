@@ -4,7 +4,6 @@
 //! `probe` makes them, `sensor` turns them into [events](crate::event).
 
 use crate::datum::Datum;
-use crate::policy::Effects;
 use crate::process::{FileIdentity, ProcessKey};
 use std::net::{IpAddr, SocketAddr};
 
@@ -49,8 +48,8 @@ pub struct Verdict {
     pub spared: Spared,
     /// What was done.
     pub done: Done,
-    /// What a policy that blocks can do in this hook.
-    pub can: Effects,
+    /// Those that were decided where the operation can be refused.
+    pub deniable: u64,
     /// The hook itself ends the process; if not, user space must.
     pub kills_here: bool,
     /// Nanoseconds from the event to the decision.
@@ -196,6 +195,8 @@ pub struct Exec {
     pub deleted: bool,
     /// It came from an overlay's upper layer.
     pub upper_layer: bool,
+    /// A security hook refused it: the process goes on with the image it had.
+    pub refused: bool,
     /// `cred->cap_effective`.
     pub capabilities: u64,
     /// Path of the task's cgroup (the v2 one; on hybrid hosts where that is the

@@ -16,6 +16,7 @@
 #define FMODE_CREATED 0x100000
 #define S_IFMT 0170000
 #define S_IFDIR 0040000
+#define S_IFREG 0100000
 #define OVERLAYFS_SUPER_MAGIC 0x794c7630 // linux/magic.h
 #define TCP_ESTABLISHED 1 // net/tcp_states.h, as the four below
 #define TCP_SYN_SENT 2
@@ -248,6 +249,7 @@ struct task_struct {
 };
 
 struct linux_binprm {
+	char buf[256];
 	struct file *file;
 	const char *filename;
 	const char *interp;
@@ -263,6 +265,10 @@ struct sock_common {
 	__u16 skc_num;
 	__u16 skc_dport;
 	struct in6_addr skc_v6_rcv_saddr;
+};
+
+struct socket {
+	struct sock *sk;
 };
 
 struct sock {
@@ -325,6 +331,7 @@ struct pt_regs {
 	unsigned long dx;
 	unsigned long r10;
 	unsigned long r8;
+	unsigned long orig_ax;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct user_pt_regs {
@@ -333,6 +340,7 @@ struct user_pt_regs {
 struct pt_regs {
 	unsigned long regs[31];
 	unsigned long orig_x0; // regs[0] holds the result by then
+	int syscallno;
 };
 #endif
 

@@ -83,9 +83,9 @@ static __always_inline bool budget_charge(struct picket_policy *policy, bool *tr
 struct bench {
 	struct judge *judge;
 	struct process_state *actor;
-	__u64 rest;
+	__u64 settled; // policies that an earlier hook has decided for
 	__u32 half;
-	__u32 effects;
+	__u32 deny; // not 0: this hook can
 };
 
 // One policy's decision.
@@ -97,12 +97,14 @@ static long decide_policy(__u32 index, struct bench *bench)
 	__u32 which = bench->half * PICKET_POLICIES + index;
 	bool tripped, ghost;
 
-	if (!(verdict->triggered & bit))
+	if (!(verdict->triggered & ~bench->settled & bit))
 		return 0;
 	policy = bpf_map_lookup_elem(&picket_policies, &which);
-	// What this hook cannot do at all is user space's.
-	if (!policy || !(policy->effects & verdict->can))
+	// What only denies, where that cannot be done, is left open.
+	if (!policy || (!(policy->effects & PICKET_EFFECT_KILL) && !bench->deny))
 		return 0;
+	if (bench->deny)
+		verdict->deniable |= bit;
 	// Had it blocked, the process would not be there any more.
 	ghost = !policy->blocks && bench->actor && (bench->actor->ghost & bit);
 	if (!ghost && !budget_charge(policy, &tripped)) {
@@ -167,6 +169,44 @@ static __always_inline __u8 end_current(__u8 way)
 	}
 }
 
+// What a security hook decided about the operation that the thread is in, for
+// the hook that sees its end.
+struct judged {
+	__u32 kind; // enum picket_kind
+	__u32 reserved;
+	struct picket_verdict verdict;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u64); // pid_tgid
+	__type(value, struct judged);
+} judged SEC(".maps");
+
+// Takes over what was decided before: sets are joined, one bit a policy.
+static __always_inline void verdict_join(struct picket_verdict *verdict,
+					 struct picket_verdict *before)
+{
+	verdict->triggered |= before->triggered;
+	verdict->over_budget |= before->over_budget;
+	verdict->tripped |= before->tripped;
+	verdict->disarmed |= before->disarmed;
+	verdict->simulated |= before->simulated;
+	verdict->acted |= before->acted;
+	verdict->deniable |= before->deniable;
+	verdict->done |= before->done;
+	if (!verdict->spared)
+		verdict->spared = before->spared;
+	if (!verdict->took_ns)
+		verdict->took_ns = before->took_ns;
+	// What held before its end was known holds still, if nothing else does.
+	if (!verdict->matched) {
+		verdict->matched = before->matched;
+		__builtin_memcpy(verdict->rules, before->rules, sizeof(verdict->rules));
+	}
+}
+
 // Decides about what judge->verdict holds so far, and carries it out. `head` is
 // that of the event. Returns whether to refuse.
 static __always_inline bool decide_as(struct judge *judge, struct process_state *actor, __u32 flags,
@@ -174,22 +214,33 @@ static __always_inline bool decide_as(struct judge *judge, struct process_state 
 {
 	struct picket_verdict *verdict = &judge->verdict;
 	struct bench bench = { .judge = judge, .actor = actor, .half = judge->half & 1 };
+	__u64 thread = current_thread();
+	struct judged *before = NULL;
 
+	if (setting(PICKET_SET_LSM) >> (head->kind & 31) & 1 && !powers.deny) {
+		before = bpf_map_lookup_elem(&judged, &thread);
+		if (before && before->kind == head->kind)
+			bench.settled = before->verdict.triggered;
+	}
+	bench.deny = powers.deny;
 	// A kill that this hook cannot carry out is no less decided here.
-	verdict->can = PICKET_EFFECT_KILL | (powers.deny ? PICKET_EFFECT_DENY : 0) |
-		       (powers.kill != KILL_NEVER ? PICKET_CAN_KILL_HERE : 0);
-	if (!verdict->triggered)
-		return false;
-	verdict->spared = spared(flags, head);
-	if (verdict->spared)
-		return false;
-	judge->effects = 0;
-	bpf_loop(PICKET_POLICIES, decide_policy, &bench, 0);
-	if (judge->effects & PICKET_EFFECT_DENY && powers.deny)
-		verdict->done |= PICKET_DONE_DENIED;
-	if (judge->effects & PICKET_EFFECT_KILL)
-		verdict->done |= end_current(powers.kill);
-	verdict->took_ns = bpf_ktime_get_boot_ns() - head->boot_ns;
+	verdict->kills_here = powers.kill != KILL_NEVER;
+	if (verdict->triggered & ~bench.settled) {
+		verdict->spared = spared(flags, head);
+		judge->effects = 0;
+		if (!verdict->spared)
+			bpf_loop(PICKET_POLICIES, decide_policy, &bench, 0);
+		if (judge->effects & PICKET_EFFECT_DENY && powers.deny)
+			verdict->done |= PICKET_DONE_DENIED;
+		if (judge->effects & PICKET_EFFECT_KILL)
+			verdict->done |= end_current(powers.kill);
+		verdict->took_ns = bpf_ktime_get_boot_ns() - head->boot_ns;
+	}
+	if (before) {
+		if (before->kind == head->kind)
+			verdict_join(verdict, &before->verdict);
+		bpf_map_delete_elem(&judged, &thread);
+	}
 	return verdict->done & PICKET_DONE_DENIED;
 }
 

@@ -11,16 +11,6 @@
 #define DNS_HEADER_LEN 12
 #define DNS_NAME_MAX 255 // RFC 1035 3.1, of the wire form
 
-// A number that cannot be known here; it exists.
-static __always_inline void number_unknown(struct judge *judge, __u32 which)
-{
-	__u8 *tables = tables_of(judge->half);
-
-	if (tables && TABLE_HEAD(tables)->numbers[which].exists)
-		judge_atom(judge, TABLE_HEAD(tables)->numbers[which].exists - 1);
-	source_unknown(judge, PICKET_SOURCE_NUMBER + which);
-}
-
 // An IPv6 address among intervals of its own.
 static __noinline int address6_is(struct judge *judge, __u32 which, __u64 upper, __u64 lower)
 {

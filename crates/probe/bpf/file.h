@@ -46,14 +46,9 @@ static __always_inline struct file *file_of(struct task_struct *task, __s32 fd)
 	return file;
 }
 
-static __always_inline struct scratch *file_start(__u32 kind, struct task_struct *task)
+static __always_inline void file_head(struct scratch *scratch, __u32 kind,
+				      struct task_struct *task)
 {
-	struct scratch *scratch = scratch_take(SCRATCH_FILE);
-
-	if (!scratch) {
-		count_drop(kind);
-		return NULL;
-	}
 	head_fill(&scratch->file.head, kind, 0, task);
 	scratch->file.error = 0;
 	scratch->file.mode = 0;
@@ -63,6 +58,16 @@ static __always_inline struct scratch *file_start(__u32 kind, struct task_struct
 	scratch->file.more_reserved = 0;
 	for (int i = 0; i < PICKET_FILE_TEXTS; i++)
 		text_mark(&scratch->file.texts[i], PICKET_ABSENT);
+}
+
+static __always_inline struct scratch *file_start(__u32 kind, struct task_struct *task)
+{
+	struct scratch *scratch = scratch_take(SCRATCH_FILE);
+
+	if (scratch)
+		file_head(scratch, kind, task);
+	else
+		count_drop(kind);
 	return scratch;
 }
 
@@ -91,15 +96,19 @@ static __always_inline int file_judge(struct scratch *scratch)
 	return 0;
 }
 
-static __always_inline void file_output(struct scratch *scratch)
+static __always_inline void file_tell(struct scratch *scratch)
 {
-	__u32 used;
+	__u32 used = scratch->tail_used;
 
-	file_judge(scratch);
-	used = scratch->tail_used;
 	if (used > TAIL_LIMIT + PICKET_TEXT_MAX)
 		used = TAIL_LIMIT + PICKET_TEXT_MAX;
 	record_output(&scratch->file.head, sizeof(struct picket_file) + used, &scratch->file.verdict);
+}
+
+static __always_inline void file_output(struct scratch *scratch)
+{
+	file_judge(scratch);
+	file_tell(scratch);
 }
 
 static __always_inline __u8 open_bits(__u64 flags)
@@ -161,6 +170,15 @@ static __noinline int text_given(struct scratch *scratch, __u32 base, __s32 dir,
 	return 0;
 }
 
+// Whether a security hook was asked about the file that the call was to make.
+static __always_inline bool create_was_judged(void)
+{
+	__u64 thread = current_thread();
+	struct judged *before = bpf_map_lookup_elem(&judged, &thread);
+
+	return before && before->kind == PICKET_FILE_CREATE;
+}
+
 // An open(2) of any kind.
 static __noinline int open_exit(__s64 ret, __s32 dir, const char *name, __u64 flags)
 {
@@ -174,6 +192,8 @@ static __noinline int open_exit(__s64 ret, __s32 dir, const char *name, __u64 fl
 	// A name that is not there is no file: libraries are searched for that way.
 	if (ret == -ENOENT || ret == -ENOTDIR || is_self())
 		return 0;
+	if (ret == -EPERM && create_was_judged())
+		kind = PICKET_FILE_CREATE;
 	if (ret >= 0) {
 		file = file_of(task, ret);
 		if (!file)

@@ -17,7 +17,8 @@ static __always_inline struct scratch *request_start(__u32 kind)
 {
 	struct scratch *scratch;
 
-	if (!wanted(kind))
+	// Where a security hook judges it, it tells it too, and knows more.
+	if (!wanted(kind) || setting(PICKET_SET_LSM) >> (kind & 31) & 1)
 		return NULL;
 	scratch = file_start(kind, bpf_get_current_task_btf());
 	if (scratch)

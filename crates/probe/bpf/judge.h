@@ -95,6 +95,8 @@ struct judge {
 	__u32 half; // of `tables`
 	__u8 parent; // enum picket_known
 	__u8 whole; // the text is
+	__u8 before_exec; // the image is not in place: its rights are not known
+	__u8 reserved_byte;
 	__u16 effects; // enum picket_effect: of policies that act
 	__u32 held; // of the takers of JUDGE_NET: somebody has it
 	struct picket_verdict verdict;
@@ -364,4 +366,16 @@ __noinline int number_is(struct judge *judge, __u32 which, __u64 value)
 	judge_list(judge, court.tables, table->lists, low);
 	bpf_loop(judge->list_left, add_atoms, &court, 0);
 	return 0;
+}
+
+// A number that cannot be known here; it exists.
+static __noinline int number_unknown(struct judge *judge, __u32 which)
+{
+	__u8 *tables = tables_of(judge->half);
+
+	if (which >= PICKET_SOURCE_NUMBERS)
+		return 0;
+	if (tables && TABLE_HEAD(tables)->numbers[which].exists)
+		judge_atom(judge, TABLE_HEAD(tables)->numbers[which].exists - 1);
+	return source_unknown(judge, PICKET_SOURCE_NUMBER + which);
 }

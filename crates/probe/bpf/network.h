@@ -305,18 +305,14 @@ static __always_inline bool listen_judge(struct judge *judge, struct powers powe
 	return refused;
 }
 
-static __noinline int tcp_listens(struct sock *sk)
+// Where a TCP socket listens; false where it is none of IP's.
+static __always_inline bool listen_address(struct picket_listen *listen, struct sock *sk)
 {
-	struct powers powers = { .kill = KILL_NOW };
-	struct judge *judge = judge_begin(PICKET_LISTEN, sizeof(struct picket_listen));
-	struct picket_listen *listen;
+	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
 
-	if (!judge)
-		return 0;
-	listen = &judge->record.listen;
 	__builtin_memset(&listen->local, 0, sizeof(listen->local));
-	listen->local.port = sk->__sk_common.skc_num;
-	if (sk->__sk_common.skc_family == AF_INET6) {
+	listen->local.port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	if (family == AF_INET6) {
 		listen->local.family = 6;
 		bpf_core_read(&listen->local.ip, sizeof(listen->local.ip),
 			      &sk->__sk_common.skc_v6_rcv_saddr);
@@ -326,6 +322,17 @@ static __noinline int tcp_listens(struct sock *sk)
 	}
 	listen->protocol = IPPROTO_TCP;
 	listen->reserved = 0;
+	return family == AF_INET || family == AF_INET6;
+}
+
+static __noinline int tcp_listens(struct sock *sk)
+{
+	struct powers powers = { .kill = KILL_NOW };
+	struct judge *judge = judge_begin(PICKET_LISTEN, sizeof(struct picket_listen));
+
+	if (!judge)
+		return 0;
+	listen_address(&judge->record.listen, sk);
 	listen_judge(judge, powers);
 	return 0;
 }

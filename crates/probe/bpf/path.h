@@ -18,7 +18,10 @@ enum scratch_user {
 	SCRATCH_FILE,
 	SCRATCH_ITER,
 	SCRATCH_TRIAL,
-	SCRATCH_USERS,
+	// Programs of security hooks can be preempted by each other. The loader
+	// leaves these out where there are none.
+	SCRATCH_FREE,
+	SCRATCH_USERS = SCRATCH_FREE + 4,
 };
 
 #define TAIL_LIMIT (5 * PICKET_TEXT_MAX)
@@ -37,7 +40,7 @@ struct walk {
 struct scratch {
 	struct walk walk;
 	__u32 tail_used;
-	__u32 reserved;
+	__u32 held; // of the takers of SCRATCH_FREE: somebody has it
 	// Whatever is written ends where the tail begins.
 	union {
 		struct picket_exec exec;
@@ -65,6 +68,29 @@ static __always_inline struct scratch *scratch_take(__u32 user)
 	else
 		count_error(PICKET_AT_SCRATCH);
 	return scratch;
+}
+
+static __always_inline struct scratch *scratch_take_free(void)
+{
+	struct scratch *scratch;
+
+#pragma unroll
+	for (__u32 i = 0; i < SCRATCH_USERS - SCRATCH_FREE; i++) {
+		__u32 user = SCRATCH_FREE + i;
+
+		scratch = bpf_map_lookup_elem(&scratches, &user);
+		if (scratch && !__sync_val_compare_and_swap(&scratch->held, 0, 1)) {
+			scratch->tail_used = 0;
+			return scratch;
+		}
+	}
+	count_error(PICKET_AT_SCRATCH);
+	return NULL;
+}
+
+static __always_inline void scratch_release(struct scratch *scratch)
+{
+	__sync_lock_test_and_set(&scratch->held, 0);
 }
 
 static __always_inline bool walk_prepend(struct walk *walk, const void *name, __u32 len, bool slash)

@@ -188,7 +188,13 @@ static __always_inline void image_numbers(struct judge *judge, struct picket_exe
 	number_is(judge, PICKET_NUMBER_PID, task->pid);
 	number_is(judge, PICKET_NUMBER_UID, task->uid);
 	number_is(judge, PICKET_NUMBER_GID, task->gid);
-	number_is(judge, PICKET_NUMBER_EUID, task->euid);
+	if (judge->before_exec) {
+		number_unknown(judge, PICKET_NUMBER_EUID);
+		number_unknown(judge, PICKET_NUMBER_CAPABILITIES);
+	} else {
+		number_is(judge, PICKET_NUMBER_EUID, task->euid);
+		number_is(judge, PICKET_NUMBER_CAPABILITIES, exec->capabilities);
+	}
 	number_is(judge, PICKET_NUMBER_MEMFD, memfd);
 	number_is(judge, PICKET_NUMBER_DELETED, !memfd && (exec->flags & PICKET_EXEC_DELETED));
 	number_is(judge, PICKET_NUMBER_UPPER_LAYER, !!(exec->flags & PICKET_EXEC_UPPER_LAYER));
@@ -199,8 +205,7 @@ static __always_inline void image_numbers(struct judge *judge, struct picket_exe
 		source_unknown(judge, PICKET_SOURCE_NUMBER + PICKET_NUMBER_FILE);
 	else
 		number_is(judge, PICKET_NUMBER_FILE, (__u64)exec->device << 32 | exec->inode);
-	number_is(judge, PICKET_NUMBER_CAPABILITIES, exec->capabilities);
-	judge->set = exec->capabilities;
+	judge->set = judge->before_exec ? 0 : exec->capabilities;
 	court.tables = tables_of(judge->half);
 	if (court.tables)
 		bpf_loop(TABLE_HEAD(court.tables)->mask_count, mask_is, &court, 0);

@@ -80,9 +80,6 @@ enum picket_spared {
 	PICKET_SPARED_KERNEL, // no process of user space
 };
 
-// A bit of picket_verdict.can: the hook itself ends the process.
-#define PICKET_CAN_KILL_HERE 4
-
 // Bits of picket_verdict.done.
 enum picket_done {
 	PICKET_DONE_DENIED = 1, // the operation was refused
@@ -104,9 +101,10 @@ struct picket_verdict {
 	__u64 disarmed;
 	__u64 simulated;
 	__u64 acted;
+	__u64 deniable; // those decided where the operation can be refused
 	__u8 spared; // enum picket_spared
 	__u8 done; // enum picket_done
-	__u8 can; // enum picket_effect, PICKET_CAN_KILL_HERE: what a block does in this hook
+	__u8 kills_here; // not 0: the hook itself ends the process
 	__u8 reserved;
 	__u32 took_ns; // from the head's time to the decision
 };
@@ -155,6 +153,7 @@ enum picket_exec_text {
 enum picket_exec_flag {
 	PICKET_EXEC_DELETED = 1,
 	PICKET_EXEC_UPPER_LAYER = 2,
+	PICKET_EXEC_REFUSED = 4, // it was not put in place
 };
 
 struct picket_exec {
@@ -246,12 +245,12 @@ _Static_assert(sizeof(struct picket_task) == 80, "picket_task has holes");
 _Static_assert(sizeof(struct picket_record) == 96, "picket_record has holes");
 _Static_assert(sizeof(struct picket_fork) == 112, "picket_fork has holes");
 _Static_assert(sizeof(struct picket_exit) == 104, "picket_exit has holes");
-_Static_assert(sizeof(struct picket_exec) == 248, "picket_exec has holes");
-_Static_assert(sizeof(struct picket_connect) == 232, "picket_connect has holes");
+_Static_assert(sizeof(struct picket_exec) == 256, "picket_exec has holes");
+_Static_assert(sizeof(struct picket_connect) == 240, "picket_connect has holes");
 _Static_assert(sizeof(struct picket_connect_outcome) == 112, "picket_connect_outcome has holes");
-_Static_assert(sizeof(struct picket_listen) == 200, "picket_listen has holes");
-_Static_assert(sizeof(struct picket_dns) == 208, "picket_dns has holes");
-_Static_assert(sizeof(struct picket_file) == 208, "picket_file has holes");
+_Static_assert(sizeof(struct picket_listen) == 208, "picket_listen has holes");
+_Static_assert(sizeof(struct picket_dns) == 216, "picket_dns has holes");
+_Static_assert(sizeof(struct picket_file) == 216, "picket_file has holes");
 
 // What user space sets while the programs run; one 64-bit value each.
 enum picket_setting {
@@ -273,6 +272,7 @@ enum picket_setting {
 	// its number and the map's name never change
 	PICKET_SET_DISARMED,
 	PICKET_SET_EXIT_HOOKS, // not 0: what cannot kill may condemn
+	PICKET_SET_LSM, // bit per enum picket_kind: a security hook judges it first
 	PICKET_SETTINGS,
 };
 

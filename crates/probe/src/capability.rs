@@ -232,6 +232,15 @@ fn classes() -> Vec<Capability> {
         .collect()
 }
 
+/// Whether the kernel calls BPF programs from its security hooks: by its own list
+/// where that can be read, else by trying.
+pub(crate) fn has_security_hooks() -> bool {
+    match std::fs::read_to_string("/sys/kernel/security/lsm") {
+        Ok(active) => active.trim().split(',').any(|module| module == "bpf"),
+        Err(_) => lsm::probe().is_ok(),
+    }
+}
+
 fn bpffs() -> State {
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     match mounts

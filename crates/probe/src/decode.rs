@@ -171,6 +171,7 @@ impl Raw<'_> {
             // A memfd never had a link to lose.
             deleted: exec.flags & wire::EXEC_DELETED != 0 && !memfd,
             upper_layer: exec.flags & wire::EXEC_UPPER_LAYER != 0,
+            refused: exec.flags & wire::EXEC_REFUSED != 0,
             capabilities: exec.capabilities,
         })
     }

@@ -18,6 +18,8 @@ pub(crate) enum Site {
     Syscall(&'static str),
     /// The end of a kernel function.
     FunctionExit,
+    /// A security hook, where the kernel has BPF LSM.
+    Security,
 }
 
 /// When a program is attached.
@@ -33,6 +35,8 @@ pub(crate) enum When {
     DnsAnswers(&'static [EventClass]),
     /// The same, where the programs of cgroups cannot end a process by themselves.
     Condemned(&'static [EventClass]),
+    /// While rules on one of these classes are decided in security hooks.
+    Security(&'static [EventClass]),
 }
 
 /// One program of the object.
@@ -50,6 +54,8 @@ pub(crate) struct Extras {
     pub(crate) connect_status: bool,
     pub(crate) dns_answers: bool,
     pub(crate) condemned: bool,
+    /// Classes that are to be decided in security hooks.
+    pub(crate) security: ClassSet,
 }
 
 impl Hook {
@@ -61,6 +67,7 @@ impl Hook {
             When::ConnectStatus(wanted) => extras.connect_status && any(wanted),
             When::DnsAnswers(wanted) => extras.dns_answers && any(wanted),
             When::Condemned(wanted) => extras.condemned && any(wanted),
+            When::Security(wanted) => wanted.iter().any(|class| extras.security.contains(*class)),
         }
     }
 
@@ -71,7 +78,8 @@ impl Hook {
             When::Any(classes)
             | When::ConnectStatus(classes)
             | When::DnsAnswers(classes)
-            | When::Condemned(classes) => classes,
+            | When::Condemned(classes)
+            | When::Security(classes) => classes,
         }
     }
 }
@@ -95,6 +103,10 @@ const fn hook(program: &'static str, site: Site, when: When) -> Hook {
         site,
         when,
     }
+}
+
+const fn security(program: &'static str, classes: &'static [EventClass]) -> Hook {
+    hook(program, Site::Security, When::Security(classes))
 }
 
 /// Every program, in the order of attachment.
@@ -222,6 +234,13 @@ pub(crate) const HOOKS: &[Hook] = &[
         Site::Syscall("sys_exit_fchmodat2"),
         When::Any(CHMOD),
     ),
+    security("lsm_exec", &[EventClass::ProcessExec]),
+    security("lsm_open", &[EventClass::FileOpen]),
+    security("lsm_create", &[EventClass::FileCreate]),
+    security("lsm_delete", DELETE),
+    security("lsm_rename", RENAME),
+    security("lsm_chmod", CHMOD),
+    security("lsm_listen", LISTEN),
     hook(
         "request_submit",
         Site::TraceIfAny("io_uring_submit_req"),

@@ -35,6 +35,7 @@ pub mod decode;
 mod error;
 mod hooks;
 mod instances;
+mod load;
 mod log;
 mod probes;
 mod ring;

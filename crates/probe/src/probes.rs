@@ -1,22 +1,21 @@
 //! The loaded programs.
 
-use crate::hooks::{self, Extras, HOOKS, Hook, Site};
+use crate::hooks::{self, Extras, HOOKS, Hook, Site, When};
+use crate::load::{self, NO_TRACEPOINT, Powers};
 use crate::ring::Ring;
 use crate::{
-    Count, Drops, Errors, ProbeConfig, ProbeError, Unavailable, cgroup, decode, log, wire,
+    Count, Drops, Errors, ProbeConfig, ProbeError, Unavailable, capability, cgroup, decode, log,
+    wire,
 };
 use libbpf_rs::btf::Btf;
-use libbpf_rs::{Iter, Link, MapCore, MapFlags, Object, ObjectBuilder, OpenObject, ProgramInput};
-use picket_model::ClassSet;
+use libbpf_rs::{Iter, Link, MapCore, MapFlags, Object, ProgramInput};
+use picket_model::{ClassSet, EventClass};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
-
-/// The compiled programs.
-pub(crate) static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/picket.bpf.o"));
 
 /// The reader is woken at most this often by records that are not urgent.
 const WAKE_INTERVAL: Duration = Duration::from_millis(2);
@@ -26,8 +25,6 @@ const LINGER: Duration = Duration::from_millis(4);
 
 /// Size of `decided` in bpf/ring.h.
 const DECIDED_BYTES: u32 = 1 << 20;
-
-const NO_TRACEPOINT: &str = "this kernel has no tracepoint";
 
 /// The loaded and attached programs; dropping it detaches them.
 #[derive(Debug)]
@@ -39,6 +36,8 @@ pub struct Probes {
     decided: Ring,
     pub(crate) object: Object,
     extras: Extras,
+    /// The kernel calls BPF programs from its security hooks.
+    security: bool,
     cgroup_root: Option<File>,
     /// Programs that this kernel does not take, with the reason.
     refused: BTreeMap<&'static str, String>,
@@ -52,8 +51,13 @@ impl Probes {
     pub fn load(config: &ProbeConfig) -> Result<Probes, ProbeError> {
         log::start();
         let ring_bytes = ring_size(config.ring_bytes);
-        let cgroup_can_kill = cgroup_can_kill();
-        let (object, refused) = load_object(ring_bytes, cgroup_can_kill, config.trials)?;
+        let security = capability::has_security_hooks();
+        let powers = Powers {
+            cgroup_can_kill: load::cgroup_can_kill(),
+            security,
+            trials: config.trials,
+        };
+        let (object, refused) = load::load(ring_bytes, powers)?;
         let ring = |name, bytes: u32| {
             Ring::map(map(&object, name)?.as_fd(), bytes as usize)
                 .map_err(|error| read_error("the ring buffer", error.into()))
@@ -67,8 +71,10 @@ impl Probes {
             extras: Extras {
                 connect_status: config.connect_status,
                 dns_answers: config.dns_answers,
-                condemned: !cgroup_can_kill,
+                condemned: !powers.cgroup_can_kill,
+                security: ClassSet::EMPTY,
             },
+            security,
             cgroup_root: cgroup::mount_point().and_then(|path| File::open(path).ok()),
             refused,
             unavailable: Vec::new(),
@@ -178,9 +184,9 @@ impl Probes {
                     self.links.insert(hook.program, link);
                 }
                 Ok(None) => {}
-                Err(error) if hook.when == hooks::When::Always => return Err(error),
+                Err(error) if hook.when == When::Always => return Err(error),
                 // Without it what is refused is not killed here: see `kills_in_cgroups`.
-                Err(_) if matches!(hook.when, hooks::When::Condemned(_)) => {}
+                Err(_) if matches!(hook.when, When::Condemned(_) | When::Security(_)) => {}
                 Err(error) => {
                     let lost = hook
                         .classes()
@@ -201,6 +207,7 @@ impl Probes {
                 .iter()
                 .any(|hook| hook.program == *name && hook.is_wanted(classes, extras))
         });
+        self.set(wire::SET_LSM, self.security_kinds())?;
         Ok(self.unavailable.clone())
     }
 
@@ -211,10 +218,38 @@ impl Probes {
         !self.extras.condemned || self.has_exit_hooks()
     }
 
+    /// Whether what is executed, done to files and listened on can be refused:
+    /// the kernel has BPF LSM.
+    pub fn has_security_hooks(&self) -> bool {
+        self.security
+    }
+
+    /// Decides rules on these classes in security hooks too, where there are any;
+    /// takes effect with the next [`set_classes`](Probes::set_classes).
+    pub fn set_security(&mut self, classes: ClassSet) {
+        if self.security {
+            self.extras.security = classes;
+        }
+    }
+
+    /// A bit per kind of record that a security hook judges first.
+    fn security_kinds(&self) -> u64 {
+        let of = |class: EventClass| {
+            HOOKS.iter().filter(move |hook| {
+                matches!(hook.when, When::Security(classes) if classes.contains(&class))
+            })
+        };
+        let judged = self.extras.security.iter().filter(|class| {
+            let mut hooks = of(*class).peekable();
+            hooks.peek().is_some() && hooks.all(|hook| self.links.contains_key(hook.program))
+        });
+        hooks::kind_bits(judged.collect())
+    }
+
     fn has_exit_hooks(&self) -> bool {
         let mut wanted = HOOKS
             .iter()
-            .filter(|hook| matches!(hook.when, hooks::When::Condemned(_)));
+            .filter(|hook| matches!(hook.when, When::Condemned(_)));
         self.extras.condemned && wanted.all(|hook| self.links.contains_key(hook.program))
     }
 
@@ -305,7 +340,9 @@ impl Probes {
             return Err(missing_program(hook.program, Some(reason)));
         }
         let attached = match hook.site {
-            Site::Trace(_) | Site::TraceIfAny(_) | Site::FunctionExit => program.attach(),
+            Site::Trace(_) | Site::TraceIfAny(_) | Site::FunctionExit | Site::Security => {
+                program.attach()
+            }
             Site::Cgroup => {
                 let root = self.cgroup_root.as_ref().ok_or_else(|| ProbeError::Missing {
                     what: "a cgroup2 mount".into(),
@@ -388,141 +425,6 @@ impl Probes {
     }
 }
 
-/// Loads the object; a program that this kernel does not take is left out,
-/// unless everything depends on it.
-fn load_object(
-    ring_bytes: u32,
-    cgroup_can_kill: bool,
-    trials: bool,
-) -> Result<(Object, BTreeMap<&'static str, String>), ProbeError> {
-    let btf = Btf::from_vmlinux().map_err(|_| ProbeError::Missing {
-        what: "the kernel's type information (BTF)".into(),
-        remedy:
-            "run a kernel built with CONFIG_DEBUG_INFO_BTF=y; /sys/kernel/btf/vmlinux must exist"
-                .into(),
-    })?;
-    let mut refused = BTreeMap::new();
-    for hook in HOOKS {
-        if let Site::Trace(name) | Site::TraceIfAny(name) = hook.site {
-            if !has_trace(&btf, name) {
-                refused.insert(hook.program, format!("{NO_TRACEPOINT} {name}"));
-            }
-        }
-    }
-    loop {
-        log::start();
-        let mut open = open_object(ring_bytes)?;
-        set_powers(&mut open, cgroup_can_kill);
-        for mut program in open.progs_mut() {
-            let name = program.name().to_str().unwrap_or_default();
-            let of_condemned = |hook: &Hook| {
-                hook.program == name && matches!(hook.when, hooks::When::Condemned(_))
-            };
-            let unwanted = name == hooks::LSM
-                || (name == hooks::TRIAL && !trials)
-                || (cgroup_can_kill && HOOKS.iter().any(of_condemned));
-            if unwanted || refused.contains_key(name) {
-                program.set_autoload(false);
-            }
-        }
-        let source = match open.load() {
-            Ok(object) => return Ok((object, refused)),
-            Err(source) => source,
-        };
-        let log = log::take();
-        if source.kind() == libbpf_rs::ErrorKind::PermissionDenied && !log.contains("PROG LOAD LOG")
-        {
-            return Err(ProbeError::Missing {
-                what: "the right to load eBPF programs".into(),
-                remedy:
-                    "run as root, or with CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_SYS_ADMIN"
-                        .into(),
-            });
-        }
-        let optional = refused_program(&log).filter(|name| !refused.contains_key(name));
-        match optional {
-            Some(name) => {
-                refused.insert(name, format!("the kernel refused it: {}", last_words(&log)))
-            }
-            None => return Err(ProbeError::Load { source, log }),
-        };
-    }
-}
-
-/// Whether programs of cgroup hooks may send a signal (since Linux 6.16).
-fn cgroup_can_kill() -> bool {
-    [
-        libbpf_sys::BPF_PROG_TYPE_CGROUP_SOCK_ADDR,
-        libbpf_sys::BPF_PROG_TYPE_CGROUP_SOCK,
-        libbpf_sys::BPF_PROG_TYPE_CGROUP_SKB,
-    ]
-    .into_iter()
-    .all(|kind| {
-        // SAFETY: numbers go in and a number comes out; no options are given.
-        let found = unsafe {
-            libbpf_sys::libbpf_probe_bpf_helper(
-                kind,
-                libbpf_sys::BPF_FUNC_send_signal,
-                std::ptr::null(),
-            )
-        };
-        found == 1
-    })
-}
-
-/// Tells the programs, before they are verified, what they may do.
-fn set_powers(open: &mut OpenObject, cgroup_can_kill: bool) {
-    for mut map in open.maps_mut() {
-        if map.name() == ".rodata.powers"
-            && let Some([first, ..]) = map.initial_value_mut()
-        {
-            *first = cgroup_can_kill.into();
-        }
-    }
-}
-
-/// The program that libbpf's log names as refused, if the rest can do without.
-fn refused_program(log: &str) -> Option<&'static str> {
-    let (_, after) = log
-        .split_once("failed to load")
-        .and_then(|(before, _)| before.rsplit_once("prog '"))?;
-    let name = after.split('\'').next()?;
-    HOOKS
-        .iter()
-        .find(|hook| hook.program == name && hook.when != hooks::When::Always)
-        .map(|hook| hook.program)
-}
-
-/// The verifier's reason: the line before its statistics.
-pub(crate) fn last_words(log: &str) -> &str {
-    let lines: Vec<&str> = log.lines().collect();
-    let end = lines
-        .iter()
-        .position(|line| line.starts_with("processed ") || line.starts_with("verification time"));
-    end.and_then(|end| lines[..end].last())
-        .copied()
-        .unwrap_or("no reason given")
-        .trim()
-}
-
-pub(crate) fn open_object(ring_bytes: u32) -> Result<OpenObject, ProbeError> {
-    let failed = |source| ProbeError::Load {
-        source,
-        log: log::take(),
-    };
-    let mut builder = ObjectBuilder::default();
-    let mut open = builder
-        .name("picket")
-        .and_then(|builder| builder.open_memory(OBJECT))
-        .map_err(failed)?;
-    for mut map in open.maps_mut() {
-        if map.name() == "events" {
-            map.set_max_entries(ring_bytes).map_err(failed)?;
-        }
-    }
-    Ok(open)
-}
-
 /// Where tracefs is mounted, of the two places libbpf looks at.
 pub(crate) fn tracefs() -> Option<&'static str> {
     ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
@@ -597,21 +499,5 @@ mod tests {
         assert_eq!(ring_size(3 << 20), 4 << 20);
         assert_eq!(ring_size(16 << 20), 16 << 20);
         assert_eq!(ring_size(u32::MAX), 1 << 30);
-    }
-
-    #[test]
-    fn a_refused_program_is_named_by_the_log() {
-        let log = "libbpf: prog 'dns_egress': BPF program load failed: EACCES\n\
-                   libbpf: prog 'dns_egress': -- BEGIN PROG LOAD LOG --\n\
-                   R1 type=scalar expected=fp\n\
-                   processed 12 insns (limit 1000000)\n\
-                   libbpf: prog 'dns_egress': failed to load: -13\n";
-        assert_eq!(refused_program(log), Some("dns_egress"));
-        assert_eq!(last_words(log), "R1 type=scalar expected=fp");
-        assert_eq!(
-            refused_program(&log.replace("dns_egress", "process_exec")),
-            None
-        );
-        assert_eq!(refused_program(""), None);
     }
 }

@@ -210,9 +210,10 @@ const UNJUDGED: wire::Verdict = wire::Verdict {
     disarmed: 0,
     simulated: 0,
     acted: 0,
+    deniable: 0,
     spared: 0,
     done: 0,
-    can: 0,
+    kills_here: 0,
     reserved: 0,
     took_ns: 0,
 };

@@ -124,9 +124,10 @@ wire! {
         disarmed: u64,
         simulated: u64,
         acted: u64,
+        deniable: u64,
         spared: u8,
         done: u8,
-        can: u8,
+        kills_here: u8,
         reserved: u8,
         took_ns: u32,
     }
@@ -287,6 +288,7 @@ constants! {
     "picket_exec_flag" {
         EXEC_DELETED = "PICKET_EXEC_DELETED" = 1,
         EXEC_UPPER_LAYER = "PICKET_EXEC_UPPER_LAYER" = 2,
+        EXEC_REFUSED = "PICKET_EXEC_REFUSED" = 4,
     }
     "picket_file_text" {
         FILE_DIR = "PICKET_FILE_DIR" = 0,
@@ -339,7 +341,8 @@ constants! {
         SET_NEXT_TABLES = "PICKET_SET_NEXT_TABLES" = 13,
         SET_DISARMED = "PICKET_SET_DISARMED" = 14,
         SET_EXIT_HOOKS = "PICKET_SET_EXIT_HOOKS" = 15,
-        SETTINGS = "PICKET_SETTINGS" = 16,
+        SET_LSM = "PICKET_SET_LSM" = 16,
+        SETTINGS = "PICKET_SETTINGS" = 17,
     }
     "picket_place" {
         AT_SCRATCH = "PICKET_AT_SCRATCH" = 0,
@@ -376,8 +379,6 @@ pub(crate) const POLICY_ID: usize = 40;
 pub(crate) const TRIAL_ROOM: usize = size_of::<Exec>() + 6 * TEXT_MAX;
 /// `PICKET_TEXT_MAX`.
 pub(crate) const TEXT_MAX: usize = 4096;
-/// `PICKET_CAN_KILL_HERE`.
-pub(crate) const CAN_KILL_HERE: u32 = 4;
 /// `PICKET_VERDICT_RULES`.
 pub(crate) const VERDICT_RULES: usize = 8;
 
@@ -431,7 +432,7 @@ mod tests {
 
     #[test]
     fn the_layout_is_the_object_s() {
-        let btf = Btf::from_raw("picket", crate::probes::OBJECT)
+        let btf = Btf::from_raw("picket", crate::load::OBJECT)
             .expect("BTF")
             .expect("BTF");
         let kernel_half = layout::layouts();
@@ -469,7 +470,7 @@ mod tests {
 
     #[test]
     fn the_constants_are_the_object_s() {
-        let btf = Btf::from_raw("picket", crate::probes::OBJECT)
+        let btf = Btf::from_raw("picket", crate::load::OBJECT)
             .expect("BTF")
             .expect("BTF");
         for (name, values) in enumerators().into_iter().chain(layout::enumerators()) {

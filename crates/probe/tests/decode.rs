@@ -149,7 +149,7 @@ fn strange_versions_kinds_and_fields_are_errors() {
     );
     // A text's mark in an exec.
     assert_eq!(
-        change(2, 96 + 40 + 80 + 2, 4),
+        change(2, 96 + 40 + 88 + 2, 4),
         "a process.exec record has an impossible text"
     );
     // A verdict by tables that exist, and its reason to spare.
@@ -157,14 +157,14 @@ fn strange_versions_kinds_and_fields_are_errors() {
     judged[96 + 40] = 7;
     let verdict = decode(&judged).expect("a verdict").verdict;
     assert_eq!(verdict.map(|verdict| verdict.tables), Some(7));
-    judged[96 + 40 + 72] = 9;
+    judged[96 + 40 + 80] = 9;
     assert_eq!(
         decode(&judged).expect_err("changed").to_string(),
         "a process.exec record has an impossible verdict"
     );
     // An answer that is a question.
     assert_eq!(
-        change(8, 208 + 2, 1),
+        change(8, 216 + 2, 1),
         "a DNS answer cannot be read: it is a question"
     );
 }

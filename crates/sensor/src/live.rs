@@ -61,6 +61,7 @@ impl<S: Sink> Live<S> {
             probes,
             pipeline,
             tap,
+            always,
             ..
         } = self;
         let mut running = Vec::new();
@@ -74,8 +75,9 @@ impl<S: Sink> Live<S> {
         for (_, _, bytes) in &running {
             take(bytes, pipeline, tap);
         }
-        let slots = pipeline.rules().kernel.clone();
-        if let Some(set) = slots {
+        if let Some(set) = pipeline.rules().kernel.clone() {
+            probes.set_security(set.classes());
+            probes.set_classes(needed(pipeline.rules()).union(*always))?;
             let policies = pipeline.rules().policies.clone();
             let slots = pipeline.responder().slots(&policies);
             let protected = pipeline.responder().protected().clone();
@@ -152,6 +154,10 @@ impl<S: Sink> Live<S> {
     fn replace(&mut self, rules: RuleSet) -> Result<Replaced, ProbeError> {
         let before = self.needed(self.pipeline.rules());
         let after = self.needed(&rules);
+        let decided = |rules: &RuleSet| rules.kernel.as_ref().map(|set| set.classes());
+        let kept = decided(self.pipeline.rules()).unwrap_or_default();
+        let coming = decided(&rules).unwrap_or_default();
+        self.probes.set_security(kept.union(coming));
         self.probes
             .set_connect_status(needs_connect_status(&rules))?;
         let unavailable = self.probes.set_classes(before.union(after))?;
@@ -159,7 +165,8 @@ impl<S: Sink> Live<S> {
         self.probes.set_urgent(urgent)?;
         self.enforce(&rules)?;
         self.pipeline.replace(rules);
-        if before.union(after) != after {
+        self.probes.set_security(coming);
+        if before.union(after) != after || kept.union(coming) != coming {
             self.probes.set_classes(after)?;
         }
         Ok(Replaced {

@@ -1,7 +1,7 @@
 //! Whether security hooks call BPF programs here.
 
 use super::State;
-use crate::{hooks, log, probes, wire};
+use crate::{hooks, load, log, probes, wire};
 use libbpf_rs::{MapCore, MapFlags, ProgramInput};
 
 const REMEDY: &str =
@@ -19,7 +19,7 @@ pub(super) fn probe() -> State {
 fn try_out() -> Result<bool, String> {
     let told = |error: libbpf_rs::Error| error.to_string();
     log::start();
-    let mut open = probes::open_object(64 << 10).map_err(|error| error.to_string())?;
+    let mut open = load::open_object(64 << 10).map_err(|error| error.to_string())?;
     for mut program in open.progs_mut() {
         let wanted = program.name() == hooks::LSM || program.name() == hooks::KNOW_SELF;
         program.set_autoload(wanted);

@@ -2,7 +2,6 @@
 
 use super::{DecodeError, Raw};
 use crate::wire;
-use picket_model::policy::Effects;
 use picket_model::record::{Done, Spared, Verdict};
 
 impl Raw<'_> {
@@ -52,11 +51,8 @@ impl Raw<'_> {
                 kill_failed: done(wire::DONE_KILL_FAILED),
                 kill_wanted: done(wire::DONE_KILL_WANTED),
             },
-            can: Effects {
-                kill: u32::from(verdict.can) & wire::EFFECT_KILL != 0,
-                deny: u32::from(verdict.can) & wire::EFFECT_DENY != 0,
-            },
-            kills_here: u32::from(verdict.can) & wire::CAN_KILL_HERE != 0,
+            deniable: verdict.deniable,
+            kills_here: verdict.kills_here != 0,
             took_ns: verdict.took_ns,
         })))
     }

@@ -44,7 +44,7 @@ impl Decided {
                     policy: id.clone(),
                     effects,
                     pid: target.key.pid,
-                    mechanisms: mechanisms(verdict, effects),
+                    mechanisms: mechanisms(verdict, 1 << bit, effects),
                     outcome,
                 })
             })
@@ -124,9 +124,9 @@ fn completed(verdict: &Verdict, event: &Event) -> Datum<bool> {
 }
 
 /// What acts, or would: the strongest first.
-fn mechanisms(verdict: &Verdict, effects: Effects) -> Vec<Mechanism> {
+fn mechanisms(verdict: &Verdict, bit: u64, effects: Effects) -> Vec<Mechanism> {
     let mut all = Vec::new();
-    if effects.deny && verdict.can.deny {
+    if effects.deny && verdict.deniable & bit != 0 {
         all.push(Mechanism::KernelDeny);
     }
     if effects.kill {

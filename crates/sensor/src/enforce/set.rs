@@ -6,7 +6,7 @@ use picket_engine::kernel::{Armed, Compiled, Host, Protection, Reach, compile};
 use picket_lang::ir::Rule;
 use picket_model::policy::{Action, Effects};
 use picket_model::rule::RuleInfo;
-use picket_model::{EventClass, Policy};
+use picket_model::{ClassSet, EventClass, Policy};
 use picket_probe::KernelPolicy;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -59,6 +59,7 @@ pub struct KernelSet {
     pub version: u32,
     /// How each rule under a policy is decided.
     pub standings: Vec<Standing>,
+    classes: ClassSet,
     policies: Vec<Carried>,
 }
 
@@ -124,12 +125,21 @@ impl KernelSet {
         let standings = in_kernel
             .chain(beyond.filter(|standing| !standing.policies.is_empty()))
             .collect();
+        let classes = armed
+            .iter()
+            .flat_map(|armed| armed.rule.classes.iter().copied());
         Some(KernelSet {
+            classes: classes.collect(),
             compiled,
             version,
             standings,
             policies: carried,
         })
+    }
+
+    /// The classes of events that it decides about.
+    pub fn classes(&self) -> ClassSet {
+        self.classes
     }
 
     /// The rule that a program of the tables stands for.

@@ -202,15 +202,16 @@ impl Assembler {
             .enrichment
             .containers
             .of(exec.cgroup.value().map(|path| &**path), task);
+        let refused = exec.refused;
         let mut image = self.image(task, exec, boot_ns);
         image.by_runtime = self.is_runtime(&before.process);
         let image = Arc::new(image);
-        let process = self.table.exec(
-            task.key,
-            image,
-            container.clone(),
-            before.process.parent.clone(),
-        );
+        let parent = before.process.parent.clone();
+        let process = if refused {
+            Arc::new(Process::new(task.key, image, parent))
+        } else {
+            self.table.exec(task.key, image, container.clone(), parent)
+        };
         let parent_process = match (&process.parent, task.parent) {
             (_, ProcessKey { pid: 0, .. }) => Datum::Absent,
             (Parent::Known(parent), key) if parent.key == key => {
