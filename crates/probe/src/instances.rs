@@ -11,7 +11,7 @@ use crate::tables::{Half, half_of, policy_of};
 use crate::wire::{self, Wire};
 use crate::{KernelPolicy, ProbeError};
 use libbpf_rs::{ErrorKind, MapCore, MapFlags, MapHandle};
-use picket_engine::kernel::layout::{BUDGET_ACTIONS, BUDGETS, POLICIES};
+use picket_engine::kernel::layout::{BUDGETS, POLICIES};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -146,15 +146,16 @@ impl Instance {
         let key = policy.budget.to_ne_bytes();
         let failed = |error| read_error(BUDGET_MAP, error);
         let budget = map.lookup(&key, MapFlags::ANY).map_err(failed)?;
-        let budget = budget.as_deref().and_then(wire::Budget::read);
-        let empty = wire::Budget {
-            next: 0,
-            tripped_ms: 0,
-            used_ms: [0; BUDGET_ACTIONS],
+        let Some(mut budget) = budget.as_deref().and_then(wire::Budget::read) else {
+            return Ok(false);
         };
-        map.update(&key, empty.bytes(), MapFlags::ANY)
+        let tripped = budget.tripped_ms != 0;
+        budget.next = 0;
+        budget.tripped_ms = 0;
+        budget.used_ms.fill(0);
+        map.update(&key, budget.bytes(), MapFlags::ANY)
             .map_err(failed)?;
-        Ok(budget.is_some_and(|budget| budget.tripped_ms != 0))
+        Ok(tripped)
     }
 
     fn setting(&self, which: u32) -> Result<u64, ProbeError> {

@@ -180,8 +180,7 @@ impl<S: Sink> Live<S> {
         let unavailable = self.probes.unavailable().iter();
         Powers {
             kills_in_cgroups: self.probes.kills_in_cgroups(),
-            // No program of this version is attached to security hooks.
-            lsm: false,
+            refuses: self.probes.refuses(),
             pidfd: pidfd_open(getpid(), PidfdFlags::empty()).is_ok(),
             unseen: unavailable.map(|lost| lost.class).collect(),
         }

@@ -13,5 +13,5 @@ mod set;
 
 pub use arming::{Arming, Records, arm};
 pub use decided::Decided;
-pub use mode::{Answer, Cause, Mode, Powers, Step, enforcement};
+pub use mode::{Answer, Cause, Decision, Mode, Powers, Step, enforcement};
 pub use set::{HostFacts, KernelSet, Standing};

@@ -2,6 +2,7 @@
 //! kernel decides the rule.
 
 use picket_engine::kernel::{Reach, Why};
+use picket_model::field::{EventAttr, Field, ProcessAttr, Subject};
 use picket_model::policy::Effects;
 use picket_model::{ClassSet, EventClass};
 use std::fmt;
@@ -12,8 +13,8 @@ pub struct Powers {
     /// Hooks of connections, sends, UDP sockets and DNS questions can end the
     /// process that is in them.
     pub kills_in_cgroups: bool,
-    /// Security hooks (BPF LSM) refuse executions, file operations and listening.
-    pub lsm: bool,
+    /// Classes whose operations security hooks (BPF LSM) refuse.
+    pub refuses: ClassSet,
     /// The sensor can kill without mistaking another process for the one meant.
     pub pidfd: bool,
     /// Classes of which not every event is seen.
@@ -63,6 +64,8 @@ pub enum Cause {
     Rule(Why),
     /// Its tables have no room for the rule.
     NoRoom,
+    /// A value is known only once the operation is over.
+    After(Field),
     /// Only a security hook could refuse such an operation.
     NoLsm,
     /// Only a security hook could refuse that a TCP socket listens; a UDP socket's
@@ -83,6 +86,9 @@ impl fmt::Display for Cause {
         match self {
             Cause::Rule(why) => write!(f, "{why}"),
             Cause::NoRoom => f.write_str("the kernel's tables have no room for the rule"),
+            Cause::After(field) => {
+                write!(f, "{field} is known only when the operation is over")
+            }
             Cause::NoLsm => f.write_str("no security hook (BPF LSM) refuses it here"),
             Cause::NoLsmForTcp => f.write_str(
                 "a UDP bind is refused, but no security hook (BPF LSM) here refuses that a TCP socket listens",
@@ -168,18 +174,56 @@ impl fmt::Display for Mode {
     }
 }
 
+/// How a rule is decided, in events of one class.
+#[derive(Debug, Clone, Copy)]
+pub struct Decision<'r> {
+    /// How far the kernel decides it.
+    pub reach: &'r Reach,
+    /// A value that it asks for and that is not known before the operation is over.
+    pub after: Option<Field>,
+}
+
+impl Decision<'_> {
+    /// In the kernel, by what is known there from the start.
+    pub const WHOLE: Decision<'static> = Decision {
+        reach: &Reach::Kernel,
+        after: None,
+    };
+
+    /// The first of these fields that is not known before the operation is over.
+    pub fn after(class: EventClass, mut fields: impl Iterator<Item = Field>) -> Option<Field> {
+        use ProcessAttr::{Args, Capabilities, CmdLine, Euid};
+        fields.find(|field| match (class, field) {
+            (EventClass::ProcessExec, Field::Process(Subject::Process, attr)) => {
+                matches!(attr, Args | CmdLine | Capabilities | Euid)
+            }
+            (EventClass::NetworkConnect, Field::Event(EventAttr::Status)) => true,
+            (class, Field::Event(EventAttr::Status)) => class.is_file(),
+            _ => false,
+        })
+    }
+}
+
 /// How a policy with these effects answers a match of a rule on an event of the
-/// class, if the kernel decides the rule so far.
-pub fn enforcement(class: EventClass, effects: Effects, reach: &Reach, powers: &Powers) -> Mode {
+/// class, if the rule is decided so.
+pub fn enforcement(
+    class: EventClass,
+    effects: Effects,
+    decision: Decision<'_>,
+    powers: &Powers,
+) -> Mode {
+    let Decision { reach, after } = decision;
     if powers.unseen.contains(class) {
         return Mode::always(Step::CannotBeEnforced, vec![Cause::Unseen]);
     }
     let rules = |why: &[Why]| why.iter().copied().map(Cause::Rule).collect();
     match reach {
-        Reach::Kernel => by_hook(class, effects, powers),
-        Reach::Partly(why) => {
-            by_hook(class, effects, powers).but_sometimes(by_sensor(effects, rules(why), powers))
-        }
+        Reach::Kernel => by_hook(class, effects, after, powers),
+        Reach::Partly(why) => by_hook(class, effects, after, powers).but_sometimes(by_sensor(
+            effects,
+            rules(why),
+            powers,
+        )),
         Reach::User(why) => Mode {
             usual: by_sensor(effects, rules(why), powers),
             otherwise: None,
@@ -212,20 +256,30 @@ enum Refusal {
     Yes,
     /// Of UDP sockets only.
     Udp,
-    No,
+    No(Cause),
 }
 
-fn refusal(class: EventClass, powers: &Powers) -> Refusal {
-    match class {
-        EventClass::NetworkConnect | EventClass::DnsQuery => Refusal::Yes,
-        _ if powers.lsm => Refusal::Yes,
-        EventClass::NetworkListen => Refusal::Udp,
-        _ => Refusal::No,
+fn refusal(class: EventClass, after: Option<Field>, powers: &Powers) -> Refusal {
+    match (class, after) {
+        (EventClass::NetworkConnect | EventClass::DnsQuery, _) => Refusal::Yes,
+        _ if !powers.refuses.contains(class) => match class {
+            EventClass::NetworkListen => Refusal::Udp,
+            _ => Refusal::No(Cause::NoLsm),
+        },
+        (_, Some(field)) => Refusal::No(Cause::After(field)),
+        (_, None) => Refusal::Yes,
     }
 }
 
 /// The answer of the hooks, which have decided.
-fn by_hook(class: EventClass, effects: Effects, powers: &Powers) -> Mode {
+fn by_hook(class: EventClass, effects: Effects, after: Option<Field>, powers: &Powers) -> Mode {
+    // The outcome of a connection is seen long after its hook.
+    if let (EventClass::NetworkConnect, Some(field)) = (class, after) {
+        return Mode {
+            usual: by_sensor(effects, vec![Cause::After(field)], powers),
+            otherwise: None,
+        };
+    }
     let in_cgroups = match class {
         EventClass::NetworkConnect | EventClass::NetworkListen | EventClass::DnsQuery => true,
         EventClass::ProcessExec
@@ -245,7 +299,7 @@ fn by_hook(class: EventClass, effects: Effects, powers: &Powers) -> Mode {
         };
         Mode::always(Step::DeniedInKernel, why)
     };
-    match (effects.deny, effects.kill, refusal(class, powers)) {
+    match (effects.deny, effects.kill, refusal(class, after, powers)) {
         (true, _, Refusal::Yes) => denied(),
         (true, kill, Refusal::Udp) => {
             // TCP enters LISTEN outside of the cgroup hooks.
@@ -258,17 +312,13 @@ fn by_hook(class: EventClass, effects: Effects, powers: &Powers) -> Mode {
                 why: vec![Cause::NoLsmForTcp],
             })
         }
-        (true, true, Refusal::No) => {
+        (true, true, Refusal::No(cause)) => {
             // It ends before its first instruction: as good as refused.
             let ends_in_time = class == EventClass::ProcessExec;
-            let why = if ends_in_time {
-                vec![]
-            } else {
-                vec![Cause::NoLsm]
-            };
+            let why = if ends_in_time { vec![] } else { vec![cause] };
             Mode::always(Step::KilledInKernel, why)
         }
-        (true, false, Refusal::No) => Mode::always(Step::CannotBeEnforced, vec![Cause::NoLsm]),
+        (true, false, Refusal::No(cause)) => Mode::always(Step::CannotBeEnforced, vec![cause]),
         (false, true, _) if kills => Mode::always(Step::KilledInKernel, Vec::new()),
         (false, true, Refusal::Udp) => {
             Mode::always(Step::KilledInKernel, Vec::new()).but_sometimes(late())

@@ -1,12 +1,12 @@
 //! Rules and policies as the kernel takes them, compiled beside the sensor's own.
 
-use super::mode::{Mode, Powers, enforcement};
+use super::mode::{Decision, Mode, Powers, enforcement};
 use picket_engine::kernel::layout::POLICIES;
 use picket_engine::kernel::{Armed, Compiled, Host, Protection, Reach, compile};
 use picket_lang::ir::Rule;
 use picket_model::policy::{Action, Effects};
 use picket_model::rule::RuleInfo;
-use picket_model::{ClassSet, EventClass, Policy};
+use picket_model::{ClassSet, EventClass, Field, Policy};
 use picket_probe::KernelPolicy;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -31,8 +31,9 @@ pub struct HostFacts {
 pub struct Standing {
     /// The rule.
     pub rule: Arc<RuleInfo>,
-    /// What it is about.
-    pub classes: Vec<EventClass>,
+    /// What it is about, each with a field that it asks for and that is known only
+    /// when the operation is over.
+    pub classes: Vec<(EventClass, Option<Field>)>,
     /// The policies that it sets off.
     pub policies: Vec<Arc<str>>,
     /// How far the kernel decides it.
@@ -44,9 +45,13 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// How a match on an event of the class is answered on a host with these powers.
-    pub fn mode(&self, class: EventClass, powers: &Powers) -> Mode {
-        enforcement(class, self.effects, &self.reach, powers)
+    /// How matches are answered on a host with these powers, by class of event.
+    pub fn modes(&self, powers: &Powers) -> impl Iterator<Item = (EventClass, Mode)> {
+        self.classes.iter().map(|&(class, after)| {
+            let reach = &self.reach;
+            let decision = Decision { reach, after };
+            (class, enforcement(class, self.effects, decision, powers))
+        })
     }
 }
 
@@ -194,11 +199,12 @@ fn standing(rule: &Rule, policies: &[Policy], reach: &Reach) -> Standing {
             kill: all.kill || own.kill,
             deny: all.deny || own.deny,
         });
+    let after = |class: &EventClass| (*class, Decision::after(*class, fields_of(rule).into_iter()));
     // The kernel may know of none of those that block.
     let carried = !blocks || blocking().any(|(place, _)| place < POLICIES);
     Standing {
         rule: rule.info.clone(),
-        classes: rule.classes.clone(),
+        classes: rule.classes.iter().map(after).collect(),
         policies: own().map(|(_, policy)| policy.id.as_str().into()).collect(),
         reach: if carried {
             reach.clone()
@@ -208,6 +214,16 @@ fn standing(rule: &Rule, policies: &[Policy], reach: &Reach) -> Standing {
         blocks,
         effects: together.unwrap_or(Effects::BLOCK),
     }
+}
+
+/// The fields that a rule asks for.
+fn fields_of(rule: &Rule) -> Vec<Field> {
+    let mut fields = Vec::new();
+    let exceptions = rule.exceptions.iter().map(|exception| &exception.condition);
+    for condition in exceptions.chain([&rule.condition]) {
+        condition.predicates(&mut |predicate| fields.push(predicate.field));
+    }
+    fields
 }
 
 fn sets_off(rule: &Rule, policy: &Policy) -> bool {

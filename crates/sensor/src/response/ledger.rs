@@ -83,7 +83,11 @@ impl Ledger {
 
     /// Makes the budget in that slot as good as new.
     pub fn reset(&self, slot: u32) {
-        for word in self.words(slot).into_iter().flatten() {
+        let Some(words) = self.words(slot) else {
+            return;
+        };
+        let used = words[USED..].iter();
+        for word in used.chain([&words[NEXT], &words[TRIPPED]]) {
             word.store(0, Ordering::Relaxed);
         }
     }

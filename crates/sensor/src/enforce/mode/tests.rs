@@ -12,10 +12,22 @@ const DENY: Effects = Effects {
 };
 const WHY: Why = Why::Field(Field::Event(EventAttr::ContainerUid));
 
+fn refuses(lsm: bool) -> ClassSet {
+    if lsm {
+        ClassSet::all()
+    } else {
+        ClassSet::EMPTY
+    }
+}
+
+fn with(reach: &Reach) -> Decision<'_> {
+    Decision { reach, after: None }
+}
+
 fn powers(kills_in_cgroups: bool, lsm: bool) -> Powers {
     Powers {
         kills_in_cgroups,
-        lsm,
+        refuses: refuses(lsm),
         pidfd: true,
         unseen: ClassSet::EMPTY,
     }
@@ -24,7 +36,7 @@ fn powers(kills_in_cgroups: bool, lsm: bool) -> Powers {
 fn every_power() -> impl Iterator<Item = Powers> {
     (0..8).map(|bits| Powers {
         kills_in_cgroups: bits & 1 != 0,
-        lsm: bits & 2 != 0,
+        refuses: refuses(bits & 2 != 0),
         pidfd: bits & 4 != 0,
         unseen: ClassSet::EMPTY,
     })
@@ -106,7 +118,7 @@ fn what_the_kernel_decides_is_done_as_its_hooks_can() {
             |(kills_in_cgroups, lsm)| {
                 let powers = powers(kills_in_cgroups, lsm);
                 [Effects::BLOCK, KILL, DENY]
-                    .map(|effects| short(&enforcement(class, effects, &Reach::Kernel, &powers)))
+                    .map(|effects| short(&enforcement(class, effects, Decision::WHOLE, &powers)))
                     .join(" ")
             },
         );
@@ -121,7 +133,7 @@ fn what_the_kernel_does_not_decide_is_the_sensor_s_and_it_says_why() {
             (Reach::User(vec![WHY]), Cause::Rule(WHY)),
             (Reach::NoRoom, Cause::NoRoom),
         ] {
-            let mode = enforcement(class, effects, &reach, &powers);
+            let mode = enforcement(class, effects, with(&reach), &powers);
             let kills = effects.kill && powers.pidfd;
             let step = if kills {
                 Step::KilledFromUserSpace
@@ -143,9 +155,9 @@ fn what_the_kernel_does_not_decide_is_the_sensor_s_and_it_says_why() {
 fn what_the_kernel_decides_at_times_is_the_weaker_of_the_two_at_other_times() {
     let reach = Reach::Partly(vec![WHY]);
     for (class, effects, powers) in every_case() {
-        let decided = enforcement(class, effects, &Reach::Kernel, &powers);
-        let left = enforcement(class, effects, &Reach::User(vec![WHY]), &powers);
-        let mode = enforcement(class, effects, &reach, &powers);
+        let decided = enforcement(class, effects, Decision::WHOLE, &powers);
+        let left = enforcement(class, effects, with(&Reach::User(vec![WHY])), &powers);
+        let mode = enforcement(class, effects, with(&reach), &powers);
         assert_eq!(mode.usual, decided.usual, "{class} {effects:?} {powers:?}");
         let otherwise = mode.otherwise.unwrap();
         let weakest = decided
@@ -156,17 +168,61 @@ fn what_the_kernel_decides_at_times_is_the_weaker_of_the_two_at_other_times() {
     }
 }
 
+/// With security hooks and without, of a rule that asks for what is known only when
+/// the operation is over: block, kill, deny.
+#[test]
+fn what_is_known_too_late_is_not_refused() {
+    let command_line = Field::Process(Subject::Process, ProcessAttr::CmdLine);
+    let status = Field::Event(EventAttr::Status);
+    for (class, field, expected) in [
+        (EventClass::ProcessExec, command_line, ["K K -!", "K K -!"]),
+        (EventClass::NetworkConnect, status, ["U! U! -!", "U! U! -!"]),
+        (EventClass::FileDelete, status, ["K! K -!", "K! K -!"]),
+    ] {
+        assert_eq!(Decision::after(class, [field].into_iter()), Some(field));
+        let decision = Decision {
+            reach: &Reach::Kernel,
+            after: Some(field),
+        };
+        let found = [true, false].map(|lsm| {
+            [Effects::BLOCK, KILL, DENY]
+                .map(|effects| short(&enforcement(class, effects, decision, &powers(true, lsm))))
+                .join(" ")
+        });
+        assert_eq!(found, expected, "{class}");
+    }
+    let deny = |lsm| {
+        let decision = Decision {
+            reach: &Reach::Kernel,
+            after: Some(status),
+        };
+        enforcement(EventClass::FileOpen, DENY, decision, &powers(true, lsm)).usual
+    };
+    assert_eq!(deny(true).why, [Cause::After(status)]);
+    assert_eq!(deny(false).why, [Cause::NoLsm]);
+    // Known from the start: whose command line it was, and the socket's.
+    let actors = Field::Process(Subject::Actor, ProcessAttr::CmdLine);
+    assert_eq!(
+        Decision::after(EventClass::ProcessExec, [actors].into_iter()),
+        None
+    );
+    assert_eq!(
+        Decision::after(EventClass::NetworkListen, [status].into_iter()),
+        None
+    );
+}
+
 #[test]
 fn a_class_that_is_not_seen_is_not_enforced() {
     for (class, effects, mut powers) in every_case() {
         powers.unseen = ClassSet::EMPTY.with(class);
-        let mode = enforcement(class, effects, &Reach::Kernel, &powers);
+        let mode = enforcement(class, effects, Decision::WHOLE, &powers);
         assert_eq!(
             mode,
             Mode::always(Step::CannotBeEnforced, vec![Cause::Unseen])
         );
         powers.unseen = ClassSet::all().without(class);
-        let mode = enforcement(class, effects, &Reach::Kernel, &powers);
+        let mode = enforcement(class, effects, Decision::WHOLE, &powers);
         assert!(!mode.usual.why.contains(&Cause::Unseen));
     }
 }
@@ -175,7 +231,7 @@ fn a_class_that_is_not_seen_is_not_enforced() {
 fn without_a_pidfd_the_sensor_kills_nothing() {
     for (class, effects, powers) in every_case().filter(|(.., powers)| !powers.pidfd) {
         for reach in [Reach::Kernel, Reach::Partly(vec![WHY]), Reach::NoRoom] {
-            let mode = enforcement(class, effects, &reach, &powers);
+            let mode = enforcement(class, effects, with(&reach), &powers);
             let steps = [Some(&mode.usual), mode.otherwise.as_ref()];
             for answer in steps.into_iter().flatten() {
                 assert_ne!(
@@ -193,7 +249,7 @@ fn without_a_pidfd_the_sensor_kills_nothing() {
 fn modes_as_people_read_them() {
     let poor = powers(false, false);
     let show =
-        |class, effects, reach: &Reach| enforcement(class, effects, reach, &poor).to_string();
+        |class, effects, reach: &Reach| enforcement(class, effects, with(reach), &poor).to_string();
     let partly = Reach::Partly(vec![WHY]);
     for (mode, text) in [
         (
