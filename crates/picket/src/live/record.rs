@@ -3,8 +3,10 @@
 use super::sensor::Session;
 use super::setup::{self, RulePaths};
 use crate::console;
+use crate::control::Place;
 use anyhow::{Context, Result};
 use picket_model::{ClassSet, EventClass};
+use picket_sensor::costs::RULE_BUDGET_NS;
 use picket_sensor::recording::Writer;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -58,6 +60,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         tap: None,
         out: Box::new(std::io::sink()),
         duration: args.duration.map(Duration::from_secs),
+        control: Place::None,
+        state: None,
+        rule_budget_ns: RULE_BUDGET_NS,
         when_ready: Box::new(|_| {}),
     };
     match args.format {

@@ -1,8 +1,9 @@
 //! Reload: the old set serves until the new one is whole.
 
-use super::setup::{HostContext, RulePaths, summary};
+use super::setup::{HostContext, RulePaths, Standings, summary};
 use crate::console;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
+use picket_model::Event;
 use picket_sensor::live::Control;
 use picket_sensor::loader;
 use picket_sensor::watch::RuleWatch;
@@ -75,9 +76,19 @@ fn settle(rules: &RulePaths) {
     }
 }
 
+/// A few of the events that went by; none where the sensor has no time for it.
+fn sample(control: &Sender<Control>) -> Vec<Event> {
+    let (answer, answered) = bounded(1);
+    let asked = control.send(Control::Sample(answer));
+    asked
+        .ok()
+        .and_then(|()| answered.recv_timeout(PATIENCE).ok())
+        .unwrap_or_default()
+}
+
 fn reload(rules: &RulePaths, host: &HostContext, control: &Sender<Control>) {
     settle(rules);
-    let set = match rules.load(Some(host)) {
+    let set = match rules.load(Some(host), &sample(control)) {
         Ok(set) => set,
         Err(error) => {
             console::error(&format!(
@@ -90,6 +101,7 @@ fn reload(rules: &RulePaths, host: &HostContext, control: &Sender<Control>) {
         console::warning("the rule files hold no rule any more: nothing is detected");
     }
     let told = summary(&set);
+    let standings = Standings::of(&set);
     let (answer, answered) = bounded(1);
     if control
         .send(Control::Replace(Box::new(set), answer))
@@ -98,10 +110,11 @@ fn reload(rules: &RulePaths, host: &HostContext, control: &Sender<Control>) {
         return;
     }
     match answered.recv() {
-        Ok(Ok(unavailable)) => {
-            for missing in unavailable {
+        Ok(Ok(replaced)) => {
+            for missing in &replaced.unavailable {
                 console::warning(&missing.to_string());
             }
+            standings.tell_shortfalls(&replaced.powers);
             console::line(&format!("reloaded {told}"));
         }
         Ok(Err(error)) => console::error(&format!("reload refused by the kernel: {error}")),

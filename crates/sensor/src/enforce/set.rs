@@ -241,10 +241,7 @@ fn blocks(policy: &Policy) -> bool {
 }
 
 fn effects(policy: &Policy) -> Effects {
-    match policy.action {
-        Action::Simulate => Effects::BLOCK,
-        Action::Block(effects) => effects,
-    }
+    policy.action.effects()
 }
 
 #[cfg(test)]

@@ -8,15 +8,15 @@ use std::path::PathBuf;
 /// sensor's own kills look at it themselves, at each decision.
 #[derive(Debug)]
 pub struct Switch {
-    /// The folder of the marker.
-    state: PathBuf,
+    /// The folder of the marker; none: it is not looked for.
+    state: Option<PathBuf>,
     /// It was thrown when it was looked at last.
     thrown: bool,
 }
 
 impl Switch {
-    /// With the folder in which the marker lies.
-    pub fn new(state: PathBuf) -> Switch {
+    /// With the folder in which the marker lies; without one there is nothing to lift.
+    pub fn new(state: Option<PathBuf>) -> Switch {
         Switch {
             state,
             thrown: false,
@@ -63,6 +63,7 @@ impl Switch {
 
     /// The marker; one that cannot be read counts, for that is the safe side.
     fn marker(&self) -> Option<Marker> {
-        Marker::read(&self.state).unwrap_or_else(|_| Some(Marker::default()))
+        let state = self.state.as_deref()?;
+        Marker::read(state).unwrap_or_else(|_| Some(Marker::default()))
     }
 }

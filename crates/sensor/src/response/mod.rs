@@ -24,7 +24,7 @@ use picket_model::EventClass;
 use picket_model::datum::Datum;
 use picket_model::event::Event;
 use picket_model::finding::{Decision, Mechanism, Outcome, Withheld};
-use picket_model::policy::{Action, Effects, Policy};
+use picket_model::policy::{Action, Policy};
 use picket_model::process::{Process, ProcessKey};
 use picket_model::rule::RuleInfo;
 use std::sync::Arc;
@@ -262,10 +262,7 @@ impl Responder {
     fn decide(&mut self, at: usize, case: Case<'_>, responses: &mut Responses) -> Option<Decision> {
         let target = case.event.own_process()?;
         let armed = self.policies[at].clone();
-        let effects = match armed.policy.action {
-            Action::Simulate => Effects::BLOCK,
-            Action::Block(effects) => effects,
-        };
+        let effects = armed.policy.action.effects();
         let simulates = armed.policy.action == Action::Simulate;
         let outcome = if let Some(entry) = self.protects(target) {
             Outcome::Withheld(Withheld::Protected { entry })
