@@ -4,6 +4,7 @@
 pub mod completion;
 pub mod control;
 pub mod explain;
+mod in_kernel;
 pub mod man;
 pub mod match_events;
 pub mod rules_check;
