@@ -4,6 +4,17 @@
 
 #include "exec_rules.h"
 
+// Programs may outlive their sensor; whoever gets its process id must not be
+// taken for it.
+static __always_inline void self_exit(__u32 pid)
+{
+	__u32 key = PICKET_SET_SELF;
+	__u64 nobody = 0;
+
+	if (setting(PICKET_SET_SELF) == pid)
+		bpf_map_update_elem(&picket_settings, &key, &nobody, BPF_ANY);
+}
+
 // include/trace/events/sched.h
 SEC("tp_btf/sched_process_fork")
 int process_fork(__u64 *ctx)
@@ -37,6 +48,7 @@ int process_exit(__u64 *ctx)
 	if (BPF_CORE_READ(task, signal, live.counter) != 0)
 		return 0;
 	exit_judge(task->tgid);
+	self_exit(task->tgid);
 	exit = record_reserve(PICKET_EXIT, sizeof(*exit));
 	if (!exit)
 		return 0;

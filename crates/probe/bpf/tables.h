@@ -241,5 +241,6 @@ struct picket_policy {
 struct picket_budget {
 	__u64 next; // counts actions asked for
 	__u64 tripped_ms; // of boot time; 0: it has not
+	__u64 owner; // whose it is, for user space; 0: nobody's
 	__u64 used_ms[PICKET_BUDGET_ACTIONS]; // a ring of the last `actions`
 };

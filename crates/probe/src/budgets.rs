@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::sync::atomic::AtomicU64;
 
 /// Words of a `struct picket_budget`.
-const WORDS: usize = 2 + BUDGET_ACTIONS;
+const WORDS: usize = 3 + BUDGET_ACTIONS;
 const _: () = assert!(WORDS * 8 == size_of::<wire::Budget>());
 
 /// All budgets.
@@ -19,8 +19,8 @@ pub struct Budgets {
 
 impl Budgets {
     /// One budget: how many actions were asked for, when it was used up
-    /// (milliseconds of boot time; 0: it was not), and a ring of the times of the
-    /// last ones. None if there is no such budget.
+    /// (milliseconds of boot time; 0: it was not), whose it is (0: nobody's), and a
+    /// ring of the times of the last ones. None if there is no such budget.
     pub fn words(&self, which: u32) -> Option<&[AtomicU64]> {
         let which = which as usize;
         (which < BUDGETS).then(|| self.mapping.words(which * WORDS, WORDS))

@@ -33,6 +33,9 @@ pub struct ProbeConfig {
     /// and destination within this time, so that a flood costs one look-up a
     /// packet and no record.
     pub udp_repeat: Duration,
+    /// Where the budgets are pinned: those that are there are gone on with;
+    /// `None`: they end with the programs.
+    pub budgets: Option<PathBuf>,
     /// Load what judges records without events, for tests.
     #[doc(hidden)]
     pub trials: bool,
@@ -55,6 +58,7 @@ impl Default for ProbeConfig {
             connect_status: false,
             dns_answers: true,
             udp_repeat: Duration::from_secs(60),
+            budgets: None,
             trials: false,
         }
     }

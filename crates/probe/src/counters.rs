@@ -1,5 +1,8 @@
 //! What the kernel programs had to give up, counted where it happened.
 
+use crate::ProbeError;
+use crate::probes::{number, read_error};
+use libbpf_rs::{MapCore, MapFlags};
 use std::fmt;
 
 /// One counter that is not zero.
@@ -45,6 +48,24 @@ impl fmt::Display for Errors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         list(&self.0, f)
     }
+}
+
+/// Sums a map of counters per processor, one for each name; leaves out what is 0.
+pub(crate) fn sums(
+    map: &impl MapCore,
+    names: &'static [&'static str],
+) -> Result<Vec<Count>, ProbeError> {
+    let mut counts = Vec::new();
+    for (key, name) in (0u32..).zip(names) {
+        let values = map
+            .lookup_percpu(&key.to_ne_bytes(), MapFlags::ANY)
+            .map_err(|error| read_error("the counters", error))?;
+        let count = values.iter().flatten().map(|value| number(value)).sum();
+        if count > 0 {
+            counts.push(Count { name, count });
+        }
+    }
+    Ok(counts)
 }
 
 fn list(counts: &[Count], f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -94,6 +94,12 @@ pub fn record_len(bytes: &[u8]) -> Option<usize> {
     wire::Head::read(bytes).map(|head| head.size as usize)
 }
 
+/// The record that `bytes` begin with: fixed reservations may be longer.
+pub(crate) fn one_record(bytes: &[u8]) -> &[u8] {
+    let len = record_len(bytes).unwrap_or(bytes.len());
+    &bytes[..len.min(bytes.len())]
+}
+
 /// Whether arguments are as the kernel laid them out, or as the process left them.
 #[derive(Clone, Copy, PartialEq)]
 enum Image {

@@ -37,6 +37,8 @@ mod hooks;
 mod instances;
 mod load;
 mod log;
+mod pins;
+mod predecessor;
 mod probes;
 mod ring;
 pub mod synth;
@@ -49,6 +51,8 @@ pub use counters::{Count, Drops, Errors};
 pub use decode::{DecodeError, decode};
 pub use error::{ProbeError, Unavailable};
 pub use instances::{Instance, Instances};
+pub use pins::Pins;
+pub use predecessor::Predecessor;
 pub use probes::Probes;
 pub use tables::{DisarmSwitch, Half, KernelPolicy, ProcessState, Tried};
 

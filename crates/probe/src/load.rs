@@ -1,16 +1,21 @@
 //! Loading the programs: what this kernel does not take is left out.
 
 use crate::hooks::{self, HOOKS, Site, When};
-use crate::probes::has_trace;
-use crate::{ProbeError, log};
+use crate::probes::{has_trace, map, read_error};
+use crate::{ProbeError, log, wire};
 use libbpf_rs::btf::Btf;
-use libbpf_rs::{Object, ObjectBuilder, OpenObject};
+use libbpf_rs::{MapCore, MapHandle, MapType, Object, ObjectBuilder, OpenObject};
+use picket_engine::kernel::layout;
 use std::collections::BTreeMap;
+use std::os::fd::AsFd;
+use std::path::Path;
 
 /// The compiled programs.
 pub(crate) static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/picket.bpf.o"));
 
 pub(crate) const NO_TRACEPOINT: &str = "this kernel has no tracepoint";
+
+const BUDGETS: &str = "picket_budgets";
 
 /// `SCRATCH_FREE` in bpf/path.h: the areas before it are everybody's.
 const SCRATCH_FREE: u32 = 4;
@@ -27,10 +32,11 @@ pub(crate) struct Powers {
 }
 
 /// Loads the object; a program that this kernel does not take is left out,
-/// unless everything depends on it.
+/// unless everything depends on it. `budgets` is where they are pinned.
 pub(crate) fn load(
     ring_bytes: u32,
     powers: Powers,
+    budgets: Option<&Path>,
 ) -> Result<(Object, BTreeMap<&'static str, String>), ProbeError> {
     let btf = Btf::from_vmlinux().map_err(|_| ProbeError::Missing {
         what: "the kernel's type information (BTF)".into(),
@@ -50,6 +56,7 @@ pub(crate) fn load(
         log::start();
         let mut open = open_object(ring_bytes)?;
         set_powers(&mut open, powers)?;
+        let pin = budgets.filter(|path| !go_on_with_budgets(&mut open, path));
         for mut program in open.progs_mut() {
             let name = program.name().to_str().unwrap_or_default();
             let hook = HOOKS.iter().find(|hook| hook.program == name);
@@ -64,7 +71,12 @@ pub(crate) fn load(
             }
         }
         let source = match open.load() {
-            Ok(object) => return Ok((object, refused)),
+            Ok(mut object) => {
+                if let Some(path) = pin {
+                    pin_budgets(&mut object, path)?;
+                }
+                return Ok((object, refused));
+            }
             Err(source) => source,
         };
         let log = log::take();
@@ -126,6 +138,31 @@ fn set_powers(open: &mut OpenObject, powers: Powers) -> Result<(), ProbeError> {
         }
     }
     Ok(())
+}
+
+/// Takes the budgets that are pinned there for ours; false if there are none that
+/// fit (another version may have made them).
+fn go_on_with_budgets(open: &mut OpenObject, path: &Path) -> bool {
+    let Ok(pinned) = MapHandle::from_pinned_path(path) else {
+        return false;
+    };
+    let ours = open.maps_mut().find(|map| map.name() == BUDGETS);
+    let fits = pinned.value_size() as usize == size_of::<wire::Budget>()
+        && pinned.max_entries() as usize == layout::BUDGETS
+        && pinned.map_type() == MapType::Array;
+    fits && ours.is_some_and(|mut map| map.reuse_fd(pinned.as_fd()).is_ok())
+}
+
+fn pin_budgets(object: &mut Object, path: &Path) -> Result<(), ProbeError> {
+    let failed = |error| read_error("the folder of what stays", error);
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(failed(error.into()));
+        }
+        _ => {}
+    }
+    let mut budgets = MapHandle::try_from(&map(object, BUDGETS)?).map_err(failed)?;
+    budgets.pin(path).map_err(failed)
 }
 
 /// The program that libbpf's log names as refused, if the rest can do without.

@@ -4,8 +4,8 @@ use crate::hooks::{self, Extras, HOOKS, Hook, Site, When};
 use crate::load::{self, NO_TRACEPOINT, Powers};
 use crate::ring::Ring;
 use crate::{
-    Count, Drops, Errors, ProbeConfig, ProbeError, Unavailable, capability, cgroup, decode, log,
-    wire,
+    Count, Drops, Errors, ProbeConfig, ProbeError, Unavailable, capability, cgroup, counters,
+    decode, log, wire,
 };
 use libbpf_rs::btf::Btf;
 use libbpf_rs::{Iter, Link, MapCore, MapFlags, Object, ProgramInput};
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The reader is woken at most this often by records that are not urgent.
@@ -43,6 +43,8 @@ pub struct Probes {
     refused: BTreeMap<&'static str, String>,
     unavailable: Vec<Unavailable>,
     lingering: bool,
+    /// Where links are pinned, if the programs are to outlive this process.
+    pinned: Option<PathBuf>,
 }
 
 impl Probes {
@@ -57,7 +59,7 @@ impl Probes {
             security,
             trials: config.trials,
         };
-        let (object, refused) = load::load(ring_bytes, powers)?;
+        let (object, refused) = load::load(ring_bytes, powers, config.budgets.as_deref())?;
         let ring = |name, bytes: u32| {
             Ring::map(map(&object, name)?.as_fd(), bytes as usize)
                 .map_err(|error| read_error("the ring buffer", error.into()))
@@ -79,6 +81,7 @@ impl Probes {
             refused,
             unavailable: Vec::new(),
             lingering: false,
+            pinned: None,
         };
         probes.know_self()?;
         probes.set(wire::SET_WAKE_INTERVAL_NS, nanoseconds(WAKE_INTERVAL))?;
@@ -137,13 +140,7 @@ impl Probes {
         each: &mut dyn FnMut(&[u8]),
     ) -> Result<usize, ProbeError> {
         let deadline = Instant::now() + timeout;
-        let mut each = |bytes: &[u8]| {
-            // Fixed reservations may be longer than their record.
-            let len = decode::record_len(bytes)
-                .unwrap_or(bytes.len())
-                .min(bytes.len());
-            each(&bytes[..len]);
-        };
+        let mut each = |bytes: &[u8]| each(decode::one_record(bytes));
         loop {
             let count = self.ring.consume(&mut each) + self.decided.consume(&mut each);
             if count > 0 {
@@ -202,10 +199,14 @@ impl Probes {
         }
         self.set(wire::SET_EXIT_HOOKS, u64::from(self.has_exit_hooks()))?;
         let extras = self.extras;
-        self.links.retain(|name, _| {
-            HOOKS
+        self.links.retain(|name, link| {
+            let wanted = HOOKS
                 .iter()
-                .any(|hook| hook.program == *name && hook.is_wanted(classes, extras))
+                .any(|hook| hook.program == *name && hook.is_wanted(classes, extras));
+            if !wanted && link.pin_path().is_some() {
+                let _ = link.unpin();
+            }
+            wanted
         });
         self.set(wire::SET_LSM, hooks::kind_bits(self.refuses()))?;
         Ok(self.unavailable.clone())
@@ -366,10 +367,29 @@ impl Probes {
                 program.attach()
             }
         };
-        attached.map(Some).map_err(|source| ProbeError::Attach {
+        let attached = attached.and_then(|mut link| {
+            if let Some(folder) = &self.pinned {
+                link.pin(folder.join(hook.program))?;
+            }
+            Ok(Some(link))
+        });
+        attached.map_err(|source| ProbeError::Attach {
             program: hook.program.into(),
             source,
         })
+    }
+
+    /// Pins what is attached, and what will be, in that folder.
+    pub(crate) fn pin_links(&mut self, folder: &Path) -> Result<(), ProbeError> {
+        for (name, link) in &mut self.links {
+            link.pin(folder.join(name))
+                .map_err(|source| ProbeError::Attach {
+                    program: (*name).into(),
+                    source,
+                })?;
+        }
+        self.pinned = Some(folder.into());
+        Ok(())
     }
 
     fn know_self(&self) -> Result<(), ProbeError> {
@@ -408,21 +428,7 @@ impl Probes {
         name: &'static str,
         names: &'static [&'static str],
     ) -> Result<Vec<Count>, ProbeError> {
-        let map = map(&self.object, name)?;
-        let mut counts = Vec::new();
-        for (key, name) in (0u32..).zip(names) {
-            let values = map
-                .lookup_percpu(&key.to_ne_bytes(), MapFlags::ANY)
-                .map_err(|source| ProbeError::Read {
-                    what: "the counters",
-                    source,
-                })?;
-            let count = values.iter().flatten().map(|value| number(value)).sum();
-            if count > 0 {
-                counts.push(Count { name, count });
-            }
-        }
-        Ok(counts)
+        counters::sums(&map(&self.object, name)?, names)
     }
 }
 

@@ -213,6 +213,7 @@ wire! {
     Budget = "picket_budget" {
         next: u64,
         tripped_ms: u64,
+        owner: u64,
         used_ms: [u64; layout::BUDGET_ACTIONS],
     }
     /// A record to be judged without an event.

@@ -11,6 +11,7 @@ use crate::loader::RuleSet;
 use crate::pipeline::{Emitted, Pipeline, Sink};
 use crate::process::ProcessTable;
 use crate::stats::Stats;
+use crate::takeover::Takeover;
 use crossbeam_channel::{Receiver, TryRecvError};
 use picket_lang::ir::Rule;
 use picket_model::field::EventAttr;
@@ -44,6 +45,8 @@ pub struct Live<S> {
     pub always: ClassSet,
     /// Follows whether blocks were lifted by hand.
     pub switch: Switch,
+    /// What is taken over from the run before, and left to the next.
+    pub takeover: Takeover,
 }
 
 impl<S: Sink> Live<S> {
@@ -52,7 +55,8 @@ impl<S: Sink> Live<S> {
     /// The iterator gives processes by pid, and pids wrap; by their start every
     /// process comes after the one it descends from.
     /// Then the rules under policies are put in force in the kernel, disarmed if
-    /// somebody lifted every block before.
+    /// somebody lifted every block before, and programs of a run before, which told
+    /// what happened until then, leave it.
     pub fn prime(&mut self) -> Result<(), ProbeError> {
         if let Some(told) = self.switch.begin(&self.probes)? {
             self.pipeline.sink().emit(Emitted::Notice(told));
@@ -62,8 +66,10 @@ impl<S: Sink> Live<S> {
             pipeline,
             tap,
             always,
+            takeover,
             ..
         } = self;
+        takeover.drain(&mut |bytes| take(bytes, pipeline, tap));
         let mut running = Vec::new();
         probes.running(&mut |bytes| {
             let key = decode(bytes)
@@ -86,8 +92,18 @@ impl<S: Sink> Live<S> {
                 &set,
                 &slots,
                 &protected,
-                &mut Taking { pipeline, tap },
+                &mut Taking {
+                    pipeline,
+                    tap,
+                    takeover,
+                },
             )?;
+        }
+        let notices = takeover.complete(probes, boot_ns(), &mut |bytes, cut| {
+            take_if(bytes, pipeline, tap, |boot_ns| boot_ns < cut);
+        })?;
+        for notice in notices {
+            pipeline.sink().emit(Emitted::Notice(notice));
         }
         Ok(())
     }
@@ -101,6 +117,7 @@ impl<S: Sink> Live<S> {
                 probes,
                 pipeline,
                 tap,
+                takeover,
                 ..
             } = &mut self;
             let wait = if pipeline.is_holding() {
@@ -108,7 +125,9 @@ impl<S: Sink> Live<S> {
             } else {
                 POLL
             };
-            probes.poll(wait, &mut |bytes| take(bytes, pipeline, tap))?;
+            probes.poll(wait, &mut |bytes| {
+                take_if(bytes, pipeline, tap, |boot_ns| takeover.is_ours(boot_ns));
+            })?;
             let now = boot_ns();
             self.pipeline.tick(now);
             if now >= next_housekeeping || stop {
@@ -117,6 +136,7 @@ impl<S: Sink> Live<S> {
             }
             if stop {
                 self.pipeline.finish();
+                self.takeover.end(self.pipeline.responder().has_acted());
                 return Ok(self.pipeline.stats);
             }
         }
@@ -217,6 +237,7 @@ impl<S: Sink> Live<S> {
         let mut records = Taking {
             pipeline: &mut self.pipeline,
             tap: &mut self.tap,
+            takeover: &mut self.takeover,
         };
         enforce::arm(&mut self.probes, set, &slots, &protected, &mut records)?;
         Ok(())
@@ -318,12 +339,21 @@ pub fn urgent(rules: &RuleSet) -> ClassSet {
 struct Taking<'l, S> {
     pipeline: &'l mut Pipeline<S>,
     tap: &'l mut Option<Tap>,
+    takeover: &'l mut Takeover,
 }
 
 impl<S: Sink> enforce::Records for Taking<'_, S> {
     fn drain(&mut self, probes: &mut Probes) -> Result<(), ProbeError> {
-        let Taking { pipeline, tap } = self;
-        while probes.poll(Duration::ZERO, &mut |bytes| take(bytes, pipeline, tap))? > 0 {}
+        let Taking {
+            pipeline,
+            tap,
+            takeover,
+        } = self;
+        takeover.drain(&mut |bytes| take(bytes, pipeline, tap));
+        // Programs of a run before have told it all, as long as they are in force.
+        let ours = |boot_ns| !takeover.found_any() && takeover.is_ours(boot_ns);
+        let mut each = |bytes: &[u8]| take_if(bytes, pipeline, tap, ours);
+        while probes.poll(Duration::ZERO, &mut each)? > 0 {}
         Ok(())
     }
 
@@ -333,10 +363,24 @@ impl<S: Sink> enforce::Records for Taking<'_, S> {
 }
 
 fn take<S: Sink>(bytes: &[u8], pipeline: &mut Pipeline<S>, tap: &mut Option<Tap>) {
+    take_if(bytes, pipeline, tap, |_| true);
+}
+
+/// The same, if the time of the record is wanted.
+fn take_if<S: Sink>(
+    bytes: &[u8],
+    pipeline: &mut Pipeline<S>,
+    tap: &mut Option<Tap>,
+    wanted: impl Fn(u64) -> bool,
+) {
+    let record = match decode(bytes) {
+        Ok(record) if !wanted(record.boot_ns) => return,
+        record => record,
+    };
     if let Some(tap) = tap {
         tap(bytes);
     }
-    match decode(bytes) {
+    match record {
         Ok(record) => pipeline.record(record),
         Err(_) => pipeline.stats.bad_records += 1,
     }
@@ -345,6 +389,11 @@ fn take<S: Sink>(bytes: &[u8], pipeline: &mut Pipeline<S>, tap: &mut Option<Tap>
 /// Nanoseconds since boot, suspend included, as in the kernel's records.
 pub fn boot_ns() -> u64 {
     u64::try_from(nanoseconds(ClockId::Boottime)).unwrap_or(0)
+}
+
+/// Nanoseconds since the epoch.
+pub fn epoch_ns() -> i64 {
+    nanoseconds(ClockId::Realtime)
 }
 
 /// What to add to boot time to get time since the epoch.

@@ -107,6 +107,7 @@ impl<S: Sink> Pipeline<S> {
     /// Puts a new set in place, between two records.
     pub fn replace(&mut self, rules: RuleSet) {
         self.responder.arm(&rules.policies);
+        self.assembler.refresh_users();
         self.scratch = rules.program.scratch();
         if let Some(costs) = &mut self.costs {
             costs.start(&mut self.scratch);
@@ -265,7 +266,7 @@ impl<S: Sink> Pipeline<S> {
     }
 
     /// What the kernel decided, by the tables that it had then.
-    fn decided(&self, verdict: Option<&Verdict>, event: &Event) -> Decided {
+    fn decided(&mut self, verdict: Option<&Verdict>, event: &Event) -> Decided {
         let Some(verdict) = verdict.filter(|verdict| verdict.triggered != 0) else {
             return Decided::default();
         };
@@ -273,7 +274,15 @@ impl<S: Sink> Pipeline<S> {
         let mut sets = sets.into_iter().flatten();
         match sets.find(|set| set.version == verdict.tables) {
             Some(set) => Decided::new(verdict, set, event),
-            None => Decided::default(),
+            // A run before, with other rules.
+            None => {
+                let notice = Decided::by_others(verdict, event);
+                self.sink.emit(Emitted::Notice(notice));
+                Decided {
+                    settled: true,
+                    ..Decided::default()
+                }
+            }
         }
     }
 

@@ -127,7 +127,8 @@ fn run(
         .iter()
         .map(|rule| Armed { rule, policies: 1 })
         .collect();
-    let compiled = compile(&armed, &Protection::default(), &host, 7);
+    let mut compiled = compile(&armed, &Protection::default(), &host);
+    compiled.set_version(7);
     let half = probes.prepare(&compiled.block, &[]).expect("tables");
     let reference = Evaluator::new(rules);
     let mut assembler = assembler();

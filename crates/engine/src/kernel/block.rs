@@ -26,7 +26,6 @@ pub(super) fn write(
     interner: &Interner,
     units: &Units,
     programs: &[RuleProgram],
-    version: u32,
 ) -> Result<Vec<u8>, Full> {
     if programs.len() > RULES {
         return Err(Full);
@@ -34,7 +33,6 @@ pub(super) fn write(
     let numbers = AtomNumbers::new(&interner.atoms, units)?;
     let mut block = Block::new();
     let mut tables = block.header();
-    tables.version = version;
     texts(&mut block, &mut tables, &interner.atoms, &numbers)?;
     values(&mut block, &mut tables, &interner.atoms, &numbers)?;
     filing(&mut block, &mut tables, interner, units, programs, &numbers)?;

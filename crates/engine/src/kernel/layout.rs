@@ -106,6 +106,9 @@ macro_rules! layout {
     };
 }
 
+/// The block begins with its version, of so many bytes.
+pub(super) const VERSION_BYTES: usize = size_of::<u32>();
+
 layout! {
     Step = "picket_step" {
         leaf: u16,

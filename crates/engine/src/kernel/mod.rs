@@ -80,6 +80,13 @@ pub struct Compiled {
     pub expires_ns: Option<i64>,
 }
 
+impl Compiled {
+    /// What verdicts name these tables by; not 0.
+    pub fn set_version(&mut self, version: u32) {
+        self.block[..layout::VERSION_BYTES].copy_from_slice(&version.to_le_bytes());
+    }
+}
+
 /// A rule's condition in one or more classes.
 #[derive(Debug)]
 struct RuleProgram {
@@ -90,18 +97,11 @@ struct RuleProgram {
 }
 
 /// Compiles the rules. Those that find no room are left to user space, the last
-/// first, and said so.
-///
-/// `version` is what verdicts name these tables by; not 0.
-pub fn compile(
-    rules: &[Armed<'_>],
-    protection: &Protection,
-    host: &Host<'_>,
-    version: u32,
-) -> Compiled {
+/// first, and said so. The tables have no [version](Compiled::set_version) yet.
+pub fn compile(rules: &[Armed<'_>], protection: &Protection, host: &Host<'_>) -> Compiled {
     let mut count = rules.len();
     loop {
-        match attempt(&rules[..count], protection, host, version) {
+        match attempt(&rules[..count], protection, host) {
             Ok(mut compiled) => {
                 let left = rules.len() - count;
                 compiled
@@ -118,7 +118,6 @@ fn attempt(
     rules: &[Armed<'_>],
     protection: &Protection,
     host: &Host<'_>,
-    version: u32,
 ) -> Result<Compiled, Full> {
     let mut interner = Interner::default();
     let mut programs: Vec<RuleProgram> = Vec::new();
@@ -139,7 +138,7 @@ fn attempt(
     }
     let protects = protection.units(&mut interner);
     let units = Units::new(&mut interner, &mut programs, protects)?;
-    let block = block::write(&interner, &units, &programs, version)?;
+    let block = block::write(&interner, &units, &programs)?;
     Ok(Compiled {
         block,
         programs: programs.iter().map(|program| program.rule).collect(),

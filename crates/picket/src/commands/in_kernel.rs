@@ -30,7 +30,7 @@ pub fn add(checked: &mut Checked) {
         .map(|rule| Armed { rule, policies: 1 })
         .collect();
     // Of no host in particular: what a rule asks for counts, not who asks.
-    let compiled = compile(&under_them, &Protection::default(), &Host::default(), 1);
+    let compiled = compile(&under_them, &Protection::default(), &Host::default());
     let mut found = Vec::new();
     for (policy, place) in blocking {
         let own = under_them.iter().zip(&compiled.reach);

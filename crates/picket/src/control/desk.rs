@@ -28,7 +28,7 @@ impl Desk {
         Desk {
             sensor: Sensor {
                 pid: std::process::id(),
-                since_ns: live::boot_ns() as i64 + live::epoch_offset_ns(),
+                since_ns: live::epoch_ns(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
             },
             control,

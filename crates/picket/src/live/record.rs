@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use picket_model::{ClassSet, EventClass};
 use picket_sensor::costs::RULE_BUDGET_NS;
 use picket_sensor::recording::Writer;
+use picket_sensor::takeover::OnExit;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
@@ -63,6 +64,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         control: Place::None,
         state: None,
         rule_budget_ns: RULE_BUDGET_NS,
+        instance: None,
+        on_exit: OnExit::Lift,
         when_ready: Box::new(|_| {}),
     };
     match args.format {

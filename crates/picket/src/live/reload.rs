@@ -1,10 +1,11 @@
 //! Reload: the old set serves until the new one is whole.
 
-use super::setup::{HostContext, RulePaths, Standings, summary};
+use super::setup::{HostContext, PASSWD, RulePaths, Standings, summary};
 use crate::console;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
-use picket_model::Event;
-use picket_sensor::live::Control;
+use picket_model::field::EventAttr;
+use picket_model::{Event, Field};
+use picket_sensor::live::{self, Control};
 use picket_sensor::loader;
 use picket_sensor::watch::RuleWatch;
 use std::time::{Duration, Instant};
@@ -14,6 +15,9 @@ const QUIET: Duration = Duration::from_millis(200);
 
 /// A file that is written for longer is read as it is.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// After a reload that time asked for and that was refused, it is tried again.
+const AGAIN: Duration = Duration::from_secs(60);
 
 /// What the signals ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,20 +40,59 @@ pub fn watch(rules: &RulePaths) -> Result<Option<RuleWatch>, String> {
     })
 }
 
+/// When a set has to be made anew although nobody changed it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Upkeep {
+    /// The kernel's tables hold an exception that ends then.
+    expires: Option<Instant>,
+    /// They hold users by their number, and users' names may be given anew.
+    users: bool,
+}
+
+impl Upkeep {
+    /// Of that set.
+    pub fn of(set: &loader::RuleSet) -> Upkeep {
+        let Some(kernel) = &set.kernel else {
+            return Upkeep::default();
+        };
+        let left = kernel.compiled.expires_ns.map(|at| {
+            let left = at.saturating_sub(live::epoch_ns());
+            Duration::from_nanos(u64::try_from(left).unwrap_or(0))
+        });
+        Upkeep {
+            expires: left.and_then(|left| Instant::now().checked_add(left)),
+            users: set.program.uses(Field::Event(EventAttr::UserName)),
+        }
+    }
+
+    fn timer(&self) -> Receiver<Instant> {
+        self.expires
+            .map_or_else(crossbeam_channel::never, crossbeam_channel::at)
+    }
+}
+
 /// Serves reload requests until a stop. Blocks.
 pub fn serve(
     rules: &RulePaths,
     host: &HostContext,
     watch: Option<&RuleWatch>,
+    mut upkeep: Upkeep,
     requests: &Receiver<Request>,
     control: &Sender<Control>,
 ) {
     let never = crossbeam_channel::never();
     let changes = watch.map_or(&never, RuleWatch::changes);
+    let users = RuleWatch::new(&[PASSWD.into()]).ok();
+    let users = users.as_ref().map_or(&never, RuleWatch::changes);
+    let anew = |upkeep: &mut Upkeep| {
+        if let Some(next) = reload(rules, host, control) {
+            *upkeep = next;
+        }
+    };
     loop {
         select! {
             recv(requests) -> request => match request {
-                Ok(Request::Reload) => reload(rules, host, control),
+                Ok(Request::Reload) => anew(&mut upkeep),
                 Ok(Request::Stop) | Err(_) => {
                     let _ = control.send(Control::Stop);
                     return;
@@ -57,7 +100,17 @@ pub fn serve(
             },
             recv(changes) -> _ => {
                 while changes.recv_timeout(QUIET).is_ok() {}
-                reload(rules, host, control);
+                anew(&mut upkeep);
+            }
+            recv(users) -> _ => {
+                while users.recv_timeout(QUIET).is_ok() {}
+                if upkeep.users {
+                    anew(&mut upkeep);
+                }
+            }
+            recv(upkeep.timer()) -> _ => {
+                upkeep.expires = Instant::now().checked_add(AGAIN);
+                anew(&mut upkeep);
             }
         }
     }
@@ -86,7 +139,8 @@ fn sample(control: &Sender<Control>) -> Vec<Event> {
         .unwrap_or_default()
 }
 
-fn reload(rules: &RulePaths, host: &HostContext, control: &Sender<Control>) {
+/// None if it was refused.
+fn reload(rules: &RulePaths, host: &HostContext, control: &Sender<Control>) -> Option<Upkeep> {
     settle(rules);
     let set = match rules.load(Some(host), &sample(control)) {
         Ok(set) => set,
@@ -94,7 +148,7 @@ fn reload(rules: &RulePaths, host: &HostContext, control: &Sender<Control>) {
             console::error(&format!(
                 "reload refused, the rules in force stay: {error:#}"
             ));
-            return;
+            return None;
         }
     };
     if set.program.rules().is_empty() {
@@ -102,12 +156,13 @@ fn reload(rules: &RulePaths, host: &HostContext, control: &Sender<Control>) {
     }
     let told = summary(&set);
     let standings = Standings::of(&set);
+    let upkeep = Upkeep::of(&set);
     let (answer, answered) = bounded(1);
     if control
         .send(Control::Replace(Box::new(set), answer))
         .is_err()
     {
-        return;
+        return None;
     }
     match answered.recv() {
         Ok(Ok(replaced)) => {
@@ -116,8 +171,12 @@ fn reload(rules: &RulePaths, host: &HostContext, control: &Sender<Control>) {
             }
             standings.tell_shortfalls(&replaced.powers);
             console::line(&format!("reloaded {told}"));
+            Some(upkeep)
         }
-        Ok(Err(error)) => console::error(&format!("reload refused by the kernel: {error}")),
-        Err(_) => {}
+        Ok(Err(error)) => {
+            console::error(&format!("reload refused by the kernel: {error}"));
+            None
+        }
+        Err(_) => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Format;
 use super::output::{self, Queue};
-use super::reload::{self, Request};
+use super::reload::{self, Request, Upkeep};
 use super::setup::{self, HostContext, RulePaths, Standings, summary};
 use crate::console;
 use crate::control::desk::Desk;
@@ -10,13 +10,14 @@ use crate::control::{DEFAULT_PATH, Place, Socket, server};
 use anyhow::{Context, Result};
 use crossbeam_channel::{Receiver, bounded, unbounded};
 use picket_model::ClassSet;
-use picket_probe::{ProbeConfig, Probes};
+use picket_probe::{Pins, ProbeConfig, Probes};
 use picket_sensor::costs::{Costs, RULE_BUDGET_NS};
 use picket_sensor::live::{self, Live, Switch, Tap};
 use picket_sensor::pipeline::Pipeline;
 use picket_sensor::process::IsRuntime;
 use picket_sensor::response::{Ledger, PidfdKiller, Protected, ProtectedSet, Responder};
 use picket_sensor::stats::Stats;
+use picket_sensor::takeover::{OnExit, Takeover};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::Write;
@@ -28,6 +29,18 @@ use std::time::Duration;
 /// Room for about 17,000 process lives, several seconds of fork+exec at full
 /// speed; its pages count twice in the sensor's resident memory.
 pub const RING_MIB: u32 = 8;
+
+/// The instance of a sensor that is not told another.
+pub const INSTANCE: &str = "default";
+
+/// What becomes of blocks when the sensor ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnExitArg {
+    /// They are lifted.
+    Lift,
+    /// They stay in force.
+    Keep,
+}
 
 /// Arguments.
 #[derive(Debug, Clone, clap::Args)]
@@ -50,6 +63,14 @@ pub struct Args {
     /// A project this sensor belongs to; rules and policies of other projects are not armed
     #[arg(long = "project", value_name = "NAME")]
     pub projects: Vec<String>,
+    /// What becomes of blocks in the kernel when the sensor ends or dies: they are lifted, or they
+    /// stay in force and the next sensor of this instance takes over
+    #[arg(long, value_enum, default_value_t = OnExitArg::Lift)]
+    pub on_exit: OnExitArg,
+    /// Name of this sensor's place in the kernel, where used budgets (and blocks that stay) wait for
+    /// its next run
+    #[arg(long, value_name = "NAME", default_value = INSTANCE)]
+    pub instance: String,
     /// Ring buffer between kernel and sensor, in MiB, a power of two
     #[arg(long, value_name = "MIB", default_value_t = RING_MIB, value_parser = ring_size)]
     pub ring: u32,
@@ -107,6 +128,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         control: args.control.clone().unwrap_or(Place::Usual),
         state: Some(args.state.clone()),
         rule_budget_ns: args.rule_budget,
+        instance: Some(args.instance.clone()),
+        on_exit: match args.on_exit {
+            OnExitArg::Lift => OnExit::Lift,
+            OnExitArg::Keep => OnExit::Keep,
+        },
         when_ready: Box::new(|_| {}),
     };
     session.run()
@@ -140,6 +166,10 @@ pub struct Session {
     pub state: Option<PathBuf>,
     /// What a rule may take of each event of its classes, nanoseconds.
     pub rule_budget_ns: u64,
+    /// The sensor's place in the kernel; none for a run that acts on nothing.
+    pub instance: Option<String>,
+    /// What becomes of blocks when it ends.
+    pub on_exit: OnExit,
     /// Called with the line that says what is armed.
     pub when_ready: Box<dyn FnOnce(&str)>,
 }
@@ -170,9 +200,16 @@ impl Session {
             None
         });
         let told = summary(&set);
+        let upkeep = Upkeep::of(&set);
         let colour = console::colour_on_stdout();
         let (queue, writer) = output::start(self.out, self.format, colour)?;
 
+        let pins = match &self.instance {
+            Some(instance) => claim(instance, self.on_exit, !set.policies.is_empty())?,
+            None => None,
+        };
+        let budgets = pins.as_ref().map(Pins::budgets);
+        let takeover = Takeover::new(pins, self.on_exit)?;
         let needed = live::needed(&set).union(self.always);
         let probes = Probes::load(&ProbeConfig {
             ring_bytes: self.ring_mib << 20,
@@ -180,8 +217,15 @@ impl Session {
             scope: self.enforce_in.clone(),
             urgent: live::urgent(&set),
             connect_status: live::needs_connect_status(&set),
+            budgets,
             ..ProbeConfig::default()
         })?;
+        if takeover.found_any() {
+            console::note("blocks of the run before are in force: this one takes over");
+        }
+        if takeover.found_disarmed() {
+            probes.set_disarmed(true)?;
+        }
         for missing in probes.unavailable() {
             console::warning(&missing.to_string());
         }
@@ -194,6 +238,12 @@ impl Session {
         );
         if responder.blocks() && self.enforce_in.is_none() {
             console::note("a policy blocks, on the whole host (--enforce-in CGROUP narrows it)");
+        }
+        for policy in responder.used_up(live::boot_ns() / 1_000_000) {
+            console::warning(&format!(
+                "policy {policy} used up its budget before this run: it simulates, until its pause is \
+                 over or somebody arms it again (picket arm {policy})"
+            ));
         }
         let mut assembler = setup::live_assembler(&host);
         assembler.set_is_runtime(IsRuntime(Box::new(move |process| {
@@ -210,6 +260,7 @@ impl Session {
             tap: self.tap,
             always: self.always,
             switch: Switch::new(self.state.clone()),
+            takeover,
         };
         live.prime()?;
         Standings::of(live.pipeline.rules()).tell_shortfalls(&live.powers());
@@ -224,7 +275,14 @@ impl Session {
         console::line(&format!("watching with {told}"));
         console::line("ready");
 
-        reload::serve(&rules, &context, watch.as_ref(), &requests, &control);
+        reload::serve(
+            &rules,
+            &context,
+            watch.as_ref(),
+            upkeep,
+            &requests,
+            &control,
+        );
         let stats = join(events, "the event thread")??;
         join(writer, "the output thread")??;
         finish(&stats);
@@ -242,6 +300,35 @@ fn serve(socket: &Socket, desk: Desk) -> Result<()> {
     }
     server::start(socket, Arc::new(move |request| desk.answer(request)))
         .context("cannot start the control thread")
+}
+
+/// Claims the instance's place in the kernel. Without one, blocks work as ever,
+/// but nothing outlives this run.
+fn claim(instance: &str, on_exit: OnExit, has_policies: bool) -> Result<Option<Pins>> {
+    let keeps = on_exit == OnExit::Keep;
+    match Pins::claim(instance) {
+        Ok(None) if keeps => anyhow::bail!(
+            "another sensor runs as instance {instance}: stop it, or give this one a name of its own \
+             (--instance NAME)"
+        ),
+        Ok(None) => {
+            if has_policies {
+                console::note(&format!(
+                    "another sensor runs as instance {instance}: what this one's policies use of their \
+                     budgets will be forgotten when it ends (--instance NAME gives it a place of its own)"
+                ));
+            }
+            Ok(None)
+        }
+        Err(error) if keeps => Err(error).context("--on-exit keep"),
+        Err(error) => {
+            console::warning(&format!(
+                "what policies use of their budgets will be forgotten when the sensor ends: {error}"
+            ));
+            Ok(None)
+        }
+        claimed => Ok(claimed?),
+    }
 }
 
 fn join<T>(thread: std::thread::JoinHandle<T>, what: &str) -> Result<T> {

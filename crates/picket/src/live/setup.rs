@@ -111,7 +111,7 @@ impl HostContext {
             hostname: Some(self.hostname.clone()),
             labels: None,
             protection: self.protected.protection(),
-            now_ns: live::boot_ns() as i64 + live::epoch_offset_ns(),
+            now_ns: live::epoch_ns(),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::control::Place;
 use anyhow::{Context, Result};
 use picket_model::ClassSet;
 use picket_sensor::costs::RULE_BUDGET_NS;
+use picket_sensor::takeover::OnExit;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -61,6 +62,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         control: args.control.clone().unwrap_or(Place::Usual),
         state: Some(args.data.clone()),
         rule_budget_ns: RULE_BUDGET_NS,
+        instance: Some(super::sensor::INSTANCE.into()),
+        on_exit: OnExit::Lift,
         when_ready: Box::new(move |told| {
             console::line(&format!(
                 "picket is up on this host with {told}\n  findings appear below as they happen\n  \

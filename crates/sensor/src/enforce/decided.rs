@@ -24,6 +24,9 @@ pub struct Decided {
     pub killed: Option<ProcessKey>,
     /// It is to be killed, and the hook could not.
     pub kill_wanted: bool,
+    /// It was decided by tables that are not known any more, and nothing is to be
+    /// decided again.
+    pub settled: bool,
 }
 
 impl Decided {
@@ -61,7 +64,30 @@ impl Decided {
                 .collect(),
             killed: verdict.done.killed.then_some(target.key),
             kill_wanted: verdict.done.kill_wanted,
+            settled: false,
         }
+    }
+}
+
+impl Decided {
+    /// What a verdict by tables that are not known any more says, for people.
+    pub fn by_others(verdict: &Verdict, event: &Event) -> String {
+        let done = &verdict.done;
+        let what = match (done.killed || done.kill_wanted, done.denied) {
+            (true, true) => "denied and killed",
+            (true, false) => "killed",
+            (false, true) => "denied",
+            (false, false) => "not stopped",
+        };
+        let process = event.own_process();
+        let who = process.map_or_else(String::new, |process| {
+            let path = process.image.path.known().map_or("unknown", |path| path);
+            format!(" by pid {} ({path})", process.key.pid)
+        });
+        format!(
+            "{}{who} was {what} in the kernel, under rules that are not loaded any more (tables {:08x})",
+            event.class, verdict.tables
+        )
     }
 }
 

@@ -1,6 +1,7 @@
 //! Rules and policies as the kernel takes them, compiled beside the sensor's own.
 
 use super::mode::{Decision, Mode, Powers, enforcement};
+use crate::fingerprint::Fingerprint;
 use picket_engine::kernel::layout::POLICIES;
 use picket_engine::kernel::{Armed, Compiled, Host, Protection, Reach, compile};
 use picket_lang::ir::Rule;
@@ -9,7 +10,6 @@ use picket_model::rule::RuleInfo;
 use picket_model::{ClassSet, EventClass, Field, Policy};
 use picket_probe::KernelPolicy;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What tables take from this host.
 #[derive(Debug, Clone, Default)]
@@ -60,7 +60,8 @@ impl Standing {
 pub struct KernelSet {
     /// The tables.
     pub compiled: Compiled,
-    /// What verdicts name them by.
+    /// What verdicts name them by: the same for tables whose verdicts mean the same,
+    /// so that the next run of the sensor can read what was decided without it.
     pub version: u32,
     /// How each rule under a policy is decided.
     pub standings: Vec<Standing>,
@@ -74,9 +75,6 @@ struct Carried {
     id: Arc<str>,
     policy: Policy,
 }
-
-/// Names tables; 0 stands for none.
-static VERSIONS: AtomicU32 = AtomicU32::new(1);
 
 impl KernelSet {
     /// Compiles what a policy can be set off by. None if there is no policy.
@@ -115,8 +113,9 @@ impl KernelSet {
             labels: host.labels.as_deref(),
             now_ns: host.now_ns,
         };
-        let version = VERSIONS.fetch_add(1, Ordering::Relaxed);
-        let compiled = compile(&armed, &host.protection, &facts, version);
+        let mut compiled = compile(&armed, &host.protection, &facts);
+        let version = version(&armed, &compiled, &carried);
+        compiled.set_version(version);
         let in_kernel = armed
             .iter()
             .zip(&compiled.reach)
@@ -224,6 +223,21 @@ fn fields_of(rule: &Rule) -> Vec<Field> {
         condition.predicates(&mut |predicate| fields.push(predicate.field));
     }
     fields
+}
+
+fn version(armed: &[Armed<'_>], compiled: &Compiled, policies: &[Carried]) -> u32 {
+    let rules = compiled.programs.iter().filter_map(|rule| armed.get(*rule));
+    let mut parts = Fingerprint::new();
+    for armed in rules {
+        parts = parts.with(armed.rule.info.id.as_bytes());
+    }
+    for carried in policies {
+        let effects = effects(&carried.policy);
+        parts = parts
+            .with(carried.id.as_bytes())
+            .with(&[effects.kill.into(), effects.deny.into()]);
+    }
+    parts.short()
 }
 
 fn sets_off(rule: &Rule, policy: &Policy) -> bool {

@@ -67,7 +67,7 @@ impl Users {
     }
 
     /// Reads the file again if it has changed; tells whether it has.
-    fn refresh(&mut self) -> bool {
+    pub fn refresh(&mut self) -> bool {
         let Some(path) = &self.path else { return false };
         let Ok(metadata) = std::fs::metadata(path) else {
             return false;

@@ -23,16 +23,20 @@ impl Switch {
         }
     }
 
-    /// Throws the switch if the marker is there, and gives what to tell of it. To be
-    /// called before anything is armed.
+    /// Throws the switch if the marker is there, and gives what to tell of it, or of
+    /// one that was found thrown in the programs of a run before. To be called
+    /// before anything is armed.
     pub(super) fn begin(&mut self, probes: &Probes) -> Result<Option<String>, ProbeError> {
-        let Some(marker) = self.marker() else {
-            return Ok(None);
+        let found = probes.is_disarmed()?;
+        let marker = match self.marker() {
+            Some(marker) => marker,
+            None if found => Marker::default(),
+            None => return Ok(None),
         };
         probes.set_disarmed(true)?;
         // Armed again between the look and the throw, by somebody who did not find
         // this switch thrown.
-        if self.marker().is_none() {
+        if !found && self.marker().is_none() {
             probes.set_disarmed(false)?;
             return Ok(None);
         }

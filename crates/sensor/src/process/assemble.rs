@@ -122,6 +122,11 @@ impl Assembler {
             .is_some_and(|is_runtime| (is_runtime.0)(process))
     }
 
+    /// Takes in users' names that were given anew.
+    pub fn refresh_users(&mut self) {
+        self.enrichment.users.refresh();
+    }
+
     /// Follows a step of the wall clock.
     pub fn set_epoch_offset(&mut self, nanoseconds: i64) {
         self.epoch_offset_ns = nanoseconds;

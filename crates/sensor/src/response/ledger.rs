@@ -3,7 +3,9 @@
 //! On a live host the kernel charges them too, so they stand in memory that both
 //! share; the way of charging is the same on both sides (bpf/decide.h).
 
+use crate::fingerprint::Fingerprint;
 use picket_engine::kernel::layout::{BUDGET_ACTIONS, BUDGETS};
+use picket_model::Policy;
 use picket_model::policy::Budget;
 use picket_probe::Budgets;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,10 +31,12 @@ pub enum Charge {
     },
 }
 
-/// Words before the ring of times: actions asked for, and when it tripped.
+/// Words before the ring of times: actions asked for, when it tripped, and whose
+/// it is.
 const NEXT: usize = 0;
 const TRIPPED: usize = 1;
-const USED: usize = 2;
+const OWNER: usize = 2;
+const USED: usize = 3;
 const WORDS: usize = USED + BUDGET_ACTIONS;
 
 impl Ledger {
@@ -63,8 +67,7 @@ impl Ledger {
         };
         let since = words[TRIPPED].load(Ordering::Relaxed);
         if since != 0 {
-            let pause = budget.resume_after.map(milliseconds);
-            if pause.is_none_or(|pause| now.saturating_sub(since) < pause) {
+            if pauses(since, budget, now) {
                 return Charge::Exceeded { tripped: false };
             }
             let _ = words[TRIPPED].compare_exchange(since, 0, Ordering::Relaxed, Ordering::Relaxed);
@@ -106,13 +109,88 @@ impl Ledger {
         let in_window = |at: u64| at != 0 && now_ms.saturating_sub(at) < milliseconds(budget.per);
         let used = times.filter(|at| in_window(at.load(Ordering::Relaxed)));
         let since = words[TRIPPED].load(Ordering::Relaxed);
-        let over = |pause| now_ms.saturating_sub(since) >= milliseconds(pause);
-        let tripped = since != 0 && !budget.resume_after.is_some_and(over);
+        let tripped = since != 0 && pauses(since, budget, now_ms);
         Usage {
             used: used.count().try_into().unwrap_or(u32::MAX),
             tripped_ms: tripped.then_some(since),
         }
     }
+
+    /// Where these policies' budgets stand, none for a policy without one; `before`
+    /// are the policies in force until now.
+    ///
+    /// A policy whose budget is unchanged finds what it has used of it, also after a
+    /// reload, a restart, or a time without it: none of them must be a way to get
+    /// more kills.
+    pub fn slots(&self, policies: &[Policy], before: &[Option<u32>]) -> Vec<Option<u32>> {
+        let owners: Vec<Option<u64>> = policies.iter().map(owner).collect();
+        let held =
+            |slot: u32| before.contains(&Some(slot)) || owners.contains(&Some(self.owner_of(slot)));
+        // Nobody's first: what those that are gone have used is kept while there is room.
+        let mut free: Vec<u32> = (0..BUDGETS as u32).filter(|slot| !held(*slot)).collect();
+        free.sort_by_key(|slot| std::cmp::Reverse(self.owner_of(*slot) != 0));
+        let mut slot = |owner: u64| {
+            let own = (0..BUDGETS as u32).find(|slot| self.owner_of(*slot) == owner);
+            own.unwrap_or_else(|| {
+                // With none left, its slot does not exist, and nothing is allowed.
+                let slot = free.pop().unwrap_or(BUDGETS as u32);
+                self.give(slot, owner);
+                slot
+            })
+        };
+        owners
+            .into_iter()
+            .map(|owner| owner.map(&mut slot))
+            .collect()
+    }
+
+    fn owner_of(&self, slot: u32) -> u64 {
+        self.words(slot)
+            .map_or(0, |words| words[OWNER].load(Ordering::Relaxed))
+    }
+
+    /// As good as new, to somebody.
+    fn give(&self, slot: u32, owner: u64) {
+        let Some(words) = self.words(slot) else {
+            return;
+        };
+        for word in words {
+            word.store(0, Ordering::Relaxed);
+        }
+        words[OWNER].store(owner, Ordering::Relaxed);
+    }
+
+    /// Whether the budget in that slot is used up at that time.
+    pub fn is_used_up(&self, slot: u32, budget: &Budget, now_ms: u64) -> bool {
+        self.words(slot).is_none_or(|words| {
+            let since = words[TRIPPED].load(Ordering::Relaxed);
+            since != 0 && pauses(since, budget, now_ms)
+        })
+    }
+
+    /// Whether anything was taken from any budget.
+    pub fn is_used(&self) -> bool {
+        (0..BUDGETS as u32)
+            .filter_map(|slot| self.words(slot))
+            .any(|words| words[NEXT].load(Ordering::Relaxed) != 0)
+    }
+}
+
+fn pauses(since_ms: u64, budget: &Budget, now_ms: u64) -> bool {
+    let pause = budget.resume_after.map(milliseconds);
+    pause.is_none_or(|pause| now_ms.saturating_sub(since_ms) < pause)
+}
+
+/// Tells a policy's budget from all others, and from what it was before a change.
+fn owner(policy: &Policy) -> Option<u64> {
+    let budget = policy.budget?;
+    let pause = budget.resume_after.map_or(u64::MAX, milliseconds);
+    let owner = Fingerprint::new()
+        .with(policy.id.as_bytes())
+        .with(&budget.kills.to_le_bytes())
+        .with(&milliseconds(budget.per).to_le_bytes())
+        .with(&pause.to_le_bytes());
+    Some(owner.long())
 }
 
 /// How a budget stands.
@@ -131,7 +209,7 @@ fn milliseconds(duration: std::time::Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use picket_model::policy::OnExceed;
+    use picket_model::policy::{Action, OnExceed, Trigger};
     use std::time::Duration;
 
     fn budget(kills: u32, resume_after: Option<u64>) -> Budget {
@@ -140,6 +218,16 @@ mod tests {
             per: Duration::from_secs(60),
             on_exceed: OnExceed::Simulate,
             resume_after: resume_after.map(Duration::from_secs),
+        }
+    }
+
+    fn policy(id: &str, budget: Option<Budget>) -> Policy {
+        Policy {
+            id: id.into(),
+            trigger: Trigger::default(),
+            projects: vec![],
+            action: Action::Simulate,
+            budget,
         }
     }
 
@@ -169,6 +257,43 @@ mod tests {
         ledger.reset(1);
         assert_eq!(usage(1, 1_000 * MINUTE), usage(2, 1_000 * MINUTE));
         assert_eq!(burst(1_000 * MINUTE), Charge::Allowed);
+        assert!(ledger.is_used_up(1, &budget, MINUTE) && !ledger.is_used_up(0, &budget, MINUTE));
+    }
+
+    #[test]
+    fn a_policy_finds_its_budget_again_unless_that_was_changed() {
+        let ledger = Ledger::own();
+        let with = |id, kills| policy(id, Some(budget(kills, None)));
+        let (a, b) = (with("a", 1), with("b", 1));
+        let first = ledger.slots(&[a.clone(), policy("c", None)], &[]);
+        let slot = first[0].expect("a slot");
+        assert_eq!(first[1], None);
+        for _ in 0..2 {
+            ledger.charge(slot, &budget(1, None), 1);
+        }
+        // Others come, it goes, and comes back.
+        let second = ledger.slots(&[b.clone()], &first);
+        assert_ne!(second, [Some(slot)]);
+        assert_eq!(ledger.slots(&[b, a], &second), [second[0], Some(slot)]);
+        assert!(ledger.is_used_up(slot, &budget(1, None), 1));
+        // A person gave it another budget.
+        let changed = ledger.slots(&[with("a", 2)], &[Some(slot)])[0];
+        assert_ne!(changed, Some(slot));
+        assert!(!ledger.is_used_up(changed.expect("a slot"), &budget(2, None), 1));
+    }
+
+    #[test]
+    fn when_slots_run_out_nothing_is_allowed() {
+        let ledger = Ledger::own();
+        let policies: Vec<Policy> = (0..=BUDGETS)
+            .map(|number| policy(&number.to_string(), Some(budget(1, None))))
+            .collect();
+        let slots = ledger.slots(&policies, &[]);
+        let last = slots[BUDGETS].expect("a number");
+        assert_eq!(
+            ledger.charge(last, &budget(1, None), 1),
+            Charge::Exceeded { tripped: false }
+        );
     }
 
     #[test]

@@ -19,7 +19,6 @@ pub use protect::{Protected, ProtectedSet};
 
 use crate::enforce::Decided;
 use ghosts::Ghosts;
-use picket_engine::kernel::layout::BUDGETS;
 use picket_model::EventClass;
 use picket_model::datum::Datum;
 use picket_model::event::Event;
@@ -123,8 +122,7 @@ impl Responder {
         responder
     }
 
-    /// Replaces the policies. A policy whose budget is unchanged keeps what it
-    /// has used of it: a reload must not be a way to get more kills.
+    /// Replaces the policies.
     pub fn arm(&mut self, policies: &[Policy]) {
         let slots = self.slots(policies);
         self.policies = policies
@@ -141,26 +139,8 @@ impl Responder {
     /// Where the budgets of these policies will stand when they are armed; the
     /// same each time until then. New ones are made empty.
     pub fn slots(&self, policies: &[Policy]) -> Vec<Option<u32>> {
-        let kept = |policy: &Policy| {
-            self.policies
-                .iter()
-                .find(|armed| armed.policy.id == policy.id && armed.policy.budget == policy.budget)
-                .and_then(|armed| armed.slot)
-        };
-        let mut free = (0..BUDGETS as u32)
-            .filter(|slot| self.policies.iter().all(|armed| armed.slot != Some(*slot)));
-        policies
-            .iter()
-            .map(|policy| {
-                policy.budget?;
-                kept(policy).or_else(|| {
-                    // With none left, its slot does not exist, and nothing is allowed.
-                    let slot = free.next().unwrap_or(BUDGETS as u32);
-                    self.ledger.reset(slot);
-                    Some(slot)
-                })
-            })
-            .collect()
+        let before: Vec<Option<u32>> = self.policies.iter().map(|armed| armed.slot).collect();
+        self.ledger.slots(policies, &before)
     }
 
     /// Whether some policy acts and does not only simulate.
@@ -197,6 +177,20 @@ impl Responder {
         true
     }
 
+    /// Whether any action was ever charged to a budget that is still known.
+    pub fn has_acted(&self) -> bool {
+        self.ledger.is_used()
+    }
+
+    /// Policies whose budget is used up at that time.
+    pub fn used_up(&self, boot_ms: u64) -> impl Iterator<Item = &Arc<str>> {
+        let used_up = move |armed: &&Armed| match (armed.slot, &armed.policy.budget) {
+            (Some(slot), Some(budget)) => self.ledger.is_used_up(slot, budget, boot_ms),
+            _ => false,
+        };
+        self.policies.iter().filter(used_up).map(|armed| &armed.id)
+    }
+
     /// The protected set.
     pub fn protected(&self) -> &ProtectedSet {
         &self.protected
@@ -215,6 +209,9 @@ impl Responder {
             tripped: kernel.tripped,
             killed: kernel.killed,
         };
+        if kernel.settled {
+            return responses;
+        }
         let mut decided = kernel.decisions;
         if kernel.kill_wanted {
             self.carry_out(case, &mut decided, &mut responses);
