@@ -243,6 +243,7 @@ mod tests {
         assert_eq!([burst(1), burst(2)], [Charge::Allowed; 2]);
         assert_eq!(burst(3), Charge::Exceeded { tripped: true });
         assert_eq!(burst(1_000 * MINUTE), Charge::Exceeded { tripped: false });
+        assert!(ledger.is_used_up(1, &budget, MINUTE) && !ledger.is_used_up(0, &budget, MINUTE));
         let usage = |slot, now| ledger.usage(slot, &budget, now);
         assert_eq!(usage(1, 4).used, 2);
         assert_eq!(usage(1, 1_000 * MINUTE).tripped_ms, Some(3));
@@ -257,7 +258,6 @@ mod tests {
         ledger.reset(1);
         assert_eq!(usage(1, 1_000 * MINUTE), usage(2, 1_000 * MINUTE));
         assert_eq!(burst(1_000 * MINUTE), Charge::Allowed);
-        assert!(ledger.is_used_up(1, &budget, MINUTE) && !ledger.is_used_up(0, &budget, MINUTE));
     }
 
     #[test]
