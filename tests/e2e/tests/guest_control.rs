@@ -125,3 +125,110 @@ fn blocks_are_lifted_and_put_back_on_6_1() -> Result<()> {
 fn blocks_are_lifted_and_put_back_on_6_12() -> Result<()> {
     blocks_are_lifted_and_put_back(kernel::V6_12)
 }
+
+/// Rules on what is known before an execution, and on what is known only after it.
+fn refusing() -> RuleFile {
+    RuleFile::new()
+        .rule("early", "process.exec", "process.path == \"/bin/target\"")
+        .rule(
+            "late",
+            "process.exec",
+            "process.cmd_line endswith \"/nobody\"",
+        )
+        .rule("made", "file.create", "file.path == \"/tmp/refused\"")
+        .rule(
+            "asked",
+            "dns.query",
+            "query.hostname == \"refused.e2e.example\"",
+        )
+        .policy("refuse-early", "early", "{deny: true}")
+        .policy("refuse-late", "late", "{deny: true}")
+        .policy("stop-made", "made", "block")
+        .policy("stop-asked", "asked", "block")
+}
+
+/// What status and doctor say, and what is then done.
+fn what_is_said_is_done(lsm: bool) -> Result<()> {
+    let mut guest = match watched::guest(kernel::V6_12)? {
+        Ok(guest) => guest,
+        Err(why) => {
+            skipped(why);
+            return Ok(());
+        }
+    };
+    guest.argument(if lsm {
+        "lsm=lockdown,bpf"
+    } else {
+        "lsm=lockdown"
+    });
+    guest.write("/rules/test.yaml", 0o644, refusing().text());
+    guest.add(
+        std::path::Path::new(picket_e2e::binary::CAUSE),
+        "/bin/target",
+    )?;
+    let script = "
+picket doctor | while read -r line; do echo \"doctor: $line\"; done
+picket status --control /tmp/sensor.sock | while read -r line; do echo \"status: $line\"; done
+/bin/target hold >/dev/null 2>&1
+echo \"target: code $?\"
+picket-cause creat /tmp/refused >/dev/null 2>&1
+echo \"create: code $?\"
+[ -e /tmp/refused ]
+echo \"made: $?\"
+";
+    let seen = Seen::of(&guest, "--rules /rules --control /tmp/sensor.sock", script)?;
+    let (no_lsm, fexit) = (
+        "no security hook (BPF LSM) refuses it here",
+        "where the kernel returns from them (fexit)",
+    );
+    let (early, late, made, target, exists) = if lsm {
+        (
+            "denied in kernel".to_owned(),
+            "cannot be enforced: process.cmd_line is known only when the operation is over"
+                .to_owned(),
+            "denied in kernel".to_owned(),
+            "target: code 126",
+            "made: 1",
+        )
+    } else {
+        (
+            format!("cannot be enforced: {no_lsm}"),
+            format!("cannot be enforced: {no_lsm}"),
+            format!("killed in kernel: {no_lsm}"),
+            "target: code 0",
+            "made: 0",
+        )
+    };
+    for line in [
+        format!("doctor: ok  kills in cgroup hooks: {fexit}"),
+        format!(
+            "doctor: {} deny on process.exec: {early}",
+            if lsm { "ok " } else { "no " }
+        ),
+        "doctor: ok  kill on dns.query: killed in kernel".to_owned(),
+        format!("status: process.exec     {early}"),
+        format!("status: process.exec     {late}"),
+        format!("status: file.create      {made}"),
+        "status: dns.query        denied in kernel".to_owned(),
+        target.to_owned(),
+        "create: code 137".to_owned(),
+        exists.to_owned(),
+    ] {
+        ensure!(
+            seen.says_something_like(&line),
+            "not said: {line}\n{}",
+            seen.transcript()
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_said_is_done_with_security_hooks() -> Result<()> {
+    what_is_said_is_done(true)
+}
+
+#[test]
+fn what_is_said_is_done_without_security_hooks() -> Result<()> {
+    what_is_said_is_done(false)
+}
