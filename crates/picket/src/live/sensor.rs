@@ -186,14 +186,6 @@ impl Session {
             protected: protected.clone(),
             hostname: host.hostname.clone(),
         };
-        let socket = match Socket::open(&self.control) {
-            // Nobody asked for this very place: no reason to leave the host unwatched.
-            Err(error) if self.control == Place::Usual => {
-                console::warning(&format!("no control socket: {error:#}"));
-                None
-            }
-            opened => opened?,
-        };
         let set = self.rules.load(Some(&context), &[])?;
         let watch = watch.unwrap_or_else(|why| {
             console::warning(&why);
@@ -226,6 +218,14 @@ impl Session {
         if takeover.found_disarmed() {
             probes.set_disarmed(true)?;
         }
+        let socket = match Socket::open(&self.control) {
+            // Nobody asked for this very place: no reason to leave the host unwatched.
+            Err(error) if self.control == Place::Usual => {
+                console::warning(&format!("no control socket: {error:#}"));
+                None
+            }
+            opened => opened?,
+        };
         for missing in probes.unavailable() {
             console::warning(&missing.to_string());
         }
