@@ -216,6 +216,7 @@ impl<S: Sink> Pipeline<S> {
         let kernel = self.decided(verdict, &event);
         let nothing = self.verdicts.matched.is_empty() && kernel.decisions.is_empty();
         if nothing && !undecided && !self.wants_events {
+            // A replay compiles nothing anew.
             if self.costs.is_some() {
                 self.recent.offer(event);
             }

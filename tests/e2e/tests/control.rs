@@ -359,14 +359,31 @@ fn only_root_may_ask() -> Result<()> {
     let copy = stage.scratch.path().join("picket");
     fs::copy(binary::picket()?, &copy)?;
     fs::set_permissions(stage.scratch.path(), Permissions::from_mode(0o755))?;
-    let ask = || {
+    let run = |args: &[&str]| {
         let mut command = Command::new(NOBODY[0]);
-        command.args(&NOBODY[1..]).arg(&copy);
-        command.args(["status", "--control", &socket]).output()
+        command.args(&NOBODY[1..]).arg(&copy).args(args).output()
     };
+    let ask = || run(&["status", "--control", &socket]);
     let output = ask()?;
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
     ensure!(said(&output).contains("run as root"), "{}", said(&output));
+    // Nor lift anything.
+    let state = stage.state();
+    for command in ["disarm", "arm"] {
+        let output = run(&[command, "--state", &state])?;
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{command}: {}",
+            said(&output)
+        );
+        ensure!(
+            said(&output).contains("run as root"),
+            "{command}: {}",
+            said(&output)
+        );
+    }
+    ensure!(!Path::new(&state).exists());
     // Even where somebody opened the way.
     fs::set_permissions(folder, Permissions::from_mode(0o755))?;
     fs::set_permissions(&socket, Permissions::from_mode(0o666))?;

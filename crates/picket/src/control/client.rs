@@ -5,7 +5,7 @@ use super::{DEFAULT_PATH, MAX_REPLY, PATIENCE};
 use anyhow::{Context, Result, bail};
 use picket_model::text::Escaped;
 use serde::Deserialize;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -42,19 +42,9 @@ pub fn ask(path: &Path, request: &Request) -> Result<Asked> {
         }
     };
     let broken = || format!("the sensor at {} did not answer", path.display());
-    stream
-        .set_read_timeout(Some(PATIENCE))
-        .with_context(broken)?;
-    stream
-        .set_write_timeout(Some(PATIENCE))
-        .with_context(broken)?;
-    let mut line = serde_json::to_vec(&Envelope::new(request))?;
-    line.push(b'\n');
-    stream.write_all(&line).with_context(broken)?;
-    let mut answer = Vec::new();
-    let mut limited = BufReader::new(stream).take(MAX_REPLY as u64);
-    limited
-        .read_until(b'\n', &mut answer)
+    let answer = talk(&mut stream, request)
+        // As text: a socket that breaks is not a reader of our output that left.
+        .map_err(|error| anyhow::anyhow!("{error}"))
         .with_context(broken)?;
     let reply = read(&answer).with_context(broken)?;
     match reply {
@@ -66,6 +56,23 @@ pub fn ask(path: &Path, request: &Request) -> Result<Asked> {
             )
         }
         reply => Ok(Asked::Reply(reply)),
+    }
+}
+
+/// Sends the request, and gives the line that comes back.
+fn talk(stream: &mut UnixStream, request: &Request) -> io::Result<Vec<u8>> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut line = serde_json::to_vec(&Envelope::new(request))?;
+    line.push(b'\n');
+    // Whoever refuses may have hung up before it heard us.
+    let sent = stream.write_all(&line);
+    let mut answer = Vec::new();
+    let mut limited = BufReader::new(stream).take(MAX_REPLY as u64);
+    let heard = limited.read_until(b'\n', &mut answer);
+    match (sent, heard) {
+        (Err(error), _) | (_, Err(error)) if answer.is_empty() => Err(error),
+        _ => Ok(answer),
     }
 }
 
@@ -168,6 +175,23 @@ mod tests {
             assert!(error.contains(reason), "{error}");
             server.join().unwrap();
         }
+    }
+
+    #[test]
+    fn a_refusal_is_heard_although_the_request_was_not() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("a.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let mut client = UnixStream::connect(&path).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        server.write_all(b"{\"version\":1}\n").unwrap();
+        drop(server);
+        let heard = talk(&mut client, &Request::Status).unwrap();
+        assert_eq!(heard, b"{\"version\":1}\n");
+        // Nothing was said at all.
+        let mut client = UnixStream::connect(&path).unwrap();
+        drop(listener.accept().unwrap());
+        assert!(talk(&mut client, &Request::Status).is_err());
     }
 
     #[test]

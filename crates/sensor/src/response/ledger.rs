@@ -272,7 +272,7 @@ mod tests {
             ledger.charge(slot, &budget(1, None), 1);
         }
         // Others come, it goes, and comes back.
-        let second = ledger.slots(&[b.clone()], &first);
+        let second = ledger.slots(std::slice::from_ref(&b), &first);
         assert_ne!(second, [Some(slot)]);
         assert_eq!(ledger.slots(&[b, a], &second), [second[0], Some(slot)]);
         assert!(ledger.is_used_up(slot, &budget(1, None), 1));

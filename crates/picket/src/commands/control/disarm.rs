@@ -61,21 +61,21 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     // switch first and looks for the marker then.
     let marked = mark(&args.state.state, args.reason.as_deref());
     // Without a marker the blocks of now are lifted all the same.
-    let lifted = lift();
-    let (marker, already) = marked.with_context(|| {
-        let done = if lifted.is_ok() {
-            "the blocks in force were lifted, but a sensor that starts later will block: "
-        } else {
-            ""
-        };
-        let path = disarm::path(&args.state.state);
-        format!("{done}cannot write {}", path.display())
-    })?;
     let Lifted {
         policies,
         instances,
         failed,
-    } = lifted?;
+    } = lift().with_context(|| match marked {
+        Ok(_) => "only sensors that start later are disarmed, blocks in force stay",
+        Err(_) => "nothing was lifted",
+    })?;
+    let (marker, already) = marked.with_context(|| {
+        let path = disarm::path(&args.state.state);
+        format!(
+            "the blocks in force were lifted, but a sensor that starts later will block: cannot write {}",
+            path.display()
+        )
+    })?;
     let report = Report {
         lifted: policies,
         instances,

@@ -35,7 +35,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let stats = match client::ask(&args.control.control, &Request::Stats)? {
             Asked::Reply(Reply::Stats(stats)) => stats,
             Asked::Reply(other) => return Err(client::unexpected(&other)),
-            Asked::Nobody(why) => bail!("{why}"),
+            Asked::Nobody(why) => bail!("{why} (picket up and picket sensor start one)"),
         };
         let mut out = output::stdout();
         match args.format {
