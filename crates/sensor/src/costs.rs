@@ -103,3 +103,71 @@ fn monotonic_ns() -> u64 {
     let nanoseconds = time.tv_sec * 1_000_000_000 + time.tv_nsec;
     u64::try_from(nanoseconds).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use picket_engine::Verdicts;
+    use picket_lang::{Limits, Source, check};
+    use picket_model::ocsf::event_from_json;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    const RULES: &str = "rules:
+  - {id: cheap, title: t, event: dns.query, severity: low, condition: 'query.hostname == \"nobody\"'}
+  - {id: dear, title: t, event: dns.query, severity: low, condition: 'query.hostname matches \"[02468]$\"'}
+";
+
+    /// 1,000 ns pass between any two looks at it.
+    fn clock() -> u64 {
+        static NOW: AtomicU64 = AtomicU64::new(0);
+        NOW.fetch_add(1_000, Ordering::Relaxed)
+    }
+
+    fn ask(program: &Program, scratch: &mut Scratch, events: u64) {
+        let mut verdicts = Verdicts::default();
+        for number in 0..events {
+            let text = format!(
+                r#"{{"class_uid":4003,"activity_id":1,"query":{{"hostname":"h{number}"}}}}"#
+            );
+            let event = event_from_json(text.as_bytes(), number).unwrap();
+            program.evaluate(&event, scratch, &mut verdicts);
+        }
+    }
+
+    fn names(costs: &[RuleCost]) -> Vec<&str> {
+        costs.iter().map(|cost| &*cost.rule.id).collect()
+    }
+
+    #[test]
+    fn a_dear_rule_is_told_of_once_for_each_set_and_not_by_one_unlucky_look() {
+        let checked = check(&[Source::new("rules", RULES)], &Limits::default());
+        let program = Program::compile(checked.rules);
+        let mut costs = Costs::new(1);
+        let mut scratch = program.scratch();
+        costs.start(&mut scratch);
+        scratch.set_clock(clock, 1);
+        ask(&program, &mut scratch, LEAST_TIMED / 2);
+        assert!(costs.newly_over(&program, &scratch).is_empty());
+        ask(&program, &mut scratch, 4 * LEAST_TIMED);
+        assert_eq!(names(&costs.newly_over(&program, &scratch)), ["dear"]);
+        assert!(costs.newly_over(&program, &scratch).is_empty());
+        let all = costs.of(&program, &scratch);
+        assert_eq!(names(&all), ["dear", "cheap"]);
+        assert!(all[0].over_budget && !all[1].over_budget);
+        assert_eq!(all[1].stats.candidates, 0);
+
+        // The next set begins anew.
+        let mut scratch = program.scratch();
+        costs.start(&mut scratch);
+        scratch.set_clock(clock, 1);
+        ask(&program, &mut scratch, 4 * LEAST_TIMED);
+        assert_eq!(names(&costs.newly_over(&program, &scratch)), ["dear"]);
+        let allowed = Costs::new(1_000_000);
+        assert!(
+            allowed
+                .of(&program, &scratch)
+                .iter()
+                .all(|cost| !cost.over_budget)
+        );
+    }
+}
