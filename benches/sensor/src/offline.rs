@@ -82,7 +82,7 @@ fn pipeline(rules: &str) -> Result<Pipeline<impl FnMut(Emitted) -> bool>> {
         name: "bench".into(),
         bytes: rules.as_bytes().to_vec(),
     };
-    let (set, _, _) = loader::arm(vec![source], &[], None).context("the bench's rules")?;
+    let (set, _, _) = loader::arm(vec![source], &[], None, &[]).context("the bench's rules")?;
     let enrichment = Enrichment {
         users: Users::from_pairs([(0, "root".into())]),
         containers: Containers::replayed(None),

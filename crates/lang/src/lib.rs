@@ -29,7 +29,9 @@ mod suite;
 mod words;
 mod yaml;
 
-pub use diagnostics::{Diagnostic, Label, Level, ProblemInfo, render_json, render_text};
+pub use diagnostics::{
+    BeyondKernel, Diagnostic, Label, Level, ProblemInfo, beyond_kernel, render_json, render_text,
+};
 pub use fold::{fold_char, fold_str};
 pub use limits::Limits;
 pub use reference::{problems, problems_markdown, schema_markdown};
@@ -51,9 +53,11 @@ pub struct Checked {
     pub rules: Vec<ir::Rule>,
     /// The policies without errors, in the order of the sources.
     pub policies: Vec<Policy>,
+    /// Where the id of each policy stands, in their order.
+    pub policy_places: Vec<SourceSpan>,
     /// The tests inside the rules of [`Checked::rules`].
     pub tests: Vec<RuleTests>,
-    /// Every error and warning, by source and position.
+    /// Every error, warning and note, by source and position.
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -109,6 +113,8 @@ pub fn check_at(sources: &[Source], limits: &Limits, now_ns: Option<i64>) -> Che
         .iter()
         .filter_map(|node| policy::check(node, &known, &mut ids, cx.sink))
         .collect();
+    let place = |policy: &Policy| ids.get(&policy.id).cloned();
+    checked.policy_places = checked.policies.iter().filter_map(place).collect();
     // What a rule with errors uses may seem unused.
     if cx.sink.errors() == 0 {
         names.warn_unused(|source| with_rules.contains(&source), cx.sink);

@@ -114,6 +114,9 @@ fn every_diagnostic_is_as_recorded() {
     );
 }
 
+/// What only those can tell who compile the rules: their cases are in crates/picket.
+const TOLD_ELSEWHERE: [&str; 2] = ["PK0608", "PK0609"];
+
 #[test]
 fn every_code_has_a_case() {
     let names: BTreeSet<String> = cases()
@@ -123,7 +126,7 @@ fn every_code_has_a_case() {
     let missing: Vec<_> = problems()
         .iter()
         .map(|problem| problem.code)
-        .filter(|code| !names.contains(*code))
+        .filter(|code| !names.contains(*code) && !TOLD_ELSEWHERE.contains(code))
         .collect();
     assert!(missing.is_empty(), "no case for {missing:?}");
 }

@@ -72,6 +72,16 @@ pub enum Action {
     Block(Effects),
 }
 
+impl Action {
+    /// What it does, or would.
+    pub const fn effects(self) -> Effects {
+        match self {
+            Action::Simulate => Effects::BLOCK,
+            Action::Block(effects) => effects,
+        }
+    }
+}
+
 /// What a block does; `action: block` is both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Effects {

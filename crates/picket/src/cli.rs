@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::commands::control::{arm, disarm, stats, status};
 use crate::commands::{
     completion, explain, man, match_events, rules_check, rules_convert, rules_test, server,
 };
@@ -38,6 +39,31 @@ enum Command {
             SIGHUP and changed files reload the rules; SIGTERM and Ctrl-C stop it."
     )]
     Sensor(sensor::Args),
+    /// Show what is in force on this host: policies, budgets, how rules are enforced
+    #[command(
+        after_help = "Exit code 0 if a sensor runs, 1 if not.\n\nExamples:\n  sudo picket status\n  \
+            sudo picket status --format json | jq '.enforcement[] | select(.blocks)'"
+    )]
+    Status(status::Args),
+    /// Show what the running sensor has counted, and what each rule costs
+    #[command(
+        after_help = "Examples:\n  sudo picket stats\n  sudo picket stats --watch 5\n  \
+            sudo picket stats --format json | jq '.rules[] | select(.over_budget) | .rule'"
+    )]
+    Stats(stats::Args),
+    /// Lift every block on this host at once, whether a sensor runs or not
+    #[command(
+        after_help = "What policies blocked they only simulate, in sensors that start later too, until \
+            `picket arm`.\nExit code 0 if something was lifted, 1 if nothing was armed.\n\n\
+            Example:\n  sudo picket disarm --reason 'the shop is down, ticket 4711'"
+    )]
+    Disarm(disarm::Args),
+    /// Put blocks back in force, or give policies their used-up budget back
+    #[command(
+        after_help = "Exit code 0 if something was put back, 1 if no block had been lifted.\n\n\
+            Examples:\n  sudo picket arm\n  sudo picket arm stop-web-shells"
+    )]
+    Arm(arm::Args),
     /// Write what happens on this host to a file
     #[command(
         after_help = "Examples:\n  sudo picket record -o host.picket --duration 60\n  \
@@ -103,6 +129,10 @@ pub fn run() -> Result<ExitCode> {
     match Cli::parse().command {
         Command::Up(args) => up::run(&args),
         Command::Sensor(args) => sensor::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Stats(args) => stats::run(&args),
+        Command::Disarm(args) => disarm::run(&args),
+        Command::Arm(args) => arm::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Doctor(args) => doctor::run(&args),

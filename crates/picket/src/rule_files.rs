@@ -47,7 +47,7 @@ impl RuleFiles {
         !errors.is_empty()
     }
 
-    /// `2 errors, 1 warning`; `no errors`.
+    /// `2 errors, 1 warning`; `no errors`; `no errors, 1 note`.
     pub fn errors_and_warnings(&self) -> String {
         let count = |level| {
             let all = self.checked.diagnostics.iter();
@@ -57,10 +57,17 @@ impl RuleFiles {
             0 => "no errors".to_owned(),
             errors => counted(errors, "error", "errors"),
         };
-        match count(Level::Warning) {
-            0 => errors,
-            warnings => format!("{errors}, {}", counted(warnings, "warning", "warnings")),
+        let mut text = errors;
+        for (level, one, many) in [
+            (Level::Warning, "warning", "warnings"),
+            (Level::Note, "note", "notes"),
+        ] {
+            match count(level) {
+                0 => {}
+                count => text = format!("{text}, {}", counted(count, one, many)),
+            }
         }
+        text
     }
 }
 

@@ -268,7 +268,9 @@ enum picket_setting {
 	PICKET_SET_LSM_SEEN, // written by the program, read by the loader
 	PICKET_SET_TABLES, // the half of the tables that decides + 1; 0: none
 	PICKET_SET_NEXT_TABLES, // the half that is being made ready + 1; 0: none
-	PICKET_SET_DISARMED, // not 0: every block simulates
+	// not 0: every block simulates. `picket disarm` of any version writes it, so
+	// its number and the map's name never change
+	PICKET_SET_DISARMED,
 	PICKET_SET_EXIT_HOOKS, // not 0: what cannot kill may condemn
 	PICKET_SET_LSM, // bit per enum picket_kind: a security hook judges it first
 	PICKET_SETTINGS,

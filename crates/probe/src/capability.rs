@@ -11,6 +11,13 @@ use picket_model::{ClassSet, EventClass};
 use std::fmt;
 use std::path::Path;
 
+/// The name of the line on ending processes from cgroup hooks.
+pub const KILLS_IN_CGROUPS: &str = "kills in cgroup hooks";
+/// The name of the line on security hooks.
+pub const LSM: &str = "BPF LSM";
+/// The name of the line on the sensor's own kills.
+pub const PIDFD: &str = "pidfd";
+
 /// One thing the sensor can use, and whether it can here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capability {
@@ -82,8 +89,8 @@ pub fn probe() -> Vec<Capability> {
     ];
     found.extend(classes());
     found.push(capability(
-        "BPF LSM",
-        "denying process.exec and file.open",
+        LSM,
+        "denying process.exec, the file classes and listening TCP sockets",
         lsm::probe(),
     ));
     found.push(capability(
@@ -92,7 +99,7 @@ pub fn probe() -> Vec<Capability> {
         bpffs(),
     ));
     found.push(capability(
-        "pidfd",
+        PIDFD,
         "ending a process without mistaking another for it",
         pidfd(),
     ));
@@ -195,8 +202,8 @@ fn classes() -> Vec<Capability> {
         ring_bytes: 0,
         ..ProbeConfig::default()
     };
-    let refused: Vec<_> = match Probes::load(&config) {
-        Ok(probes) => probes.unavailable().to_vec(),
+    let (refused, kills): (Vec<_>, _) = match Probes::load(&config) {
+        Ok(probes) => (probes.unavailable().to_vec(), kills_in_cgroups(&probes)),
         Err(error) => {
             let (reason, remedy) = match error {
                 ProbeError::Missing { what, remedy } => (format!("{what} is missing"), remedy),
@@ -226,10 +233,30 @@ fn classes() -> Vec<Capability> {
             ),
         }
     };
-    EventClass::ALL
+    let mut found: Vec<Capability> = EventClass::ALL
         .into_iter()
         .map(|class| capability(class.name(), "events of this class", state(class)))
-        .collect()
+        .collect();
+    found.push(capability(
+        KILLS_IN_CGROUPS,
+        "killing on network.connect, on UDP sockets of network.listen, on dns.query",
+        kills,
+    ));
+    found
+}
+
+fn kills_in_cgroups(probes: &Probes) -> State {
+    if crate::load::cgroup_can_kill() {
+        State::Ok("they send the signal themselves (bpf_send_signal, Linux 6.16)".to_owned())
+    } else if probes.kills_in_cgroups() {
+        State::Ok("where the kernel returns from them (fexit)".to_owned())
+    } else {
+        State::no(
+            "they may not send signals, and programs at a function's end (fexit) do not attach",
+            "run Linux 6.16 or newer, or one with CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS=y and without \
+             lockdown; until then what they refuse is killed from user space",
+        )
+    }
 }
 
 /// Whether the kernel calls BPF programs from its security hooks: by its own list

@@ -208,7 +208,7 @@ impl Probes {
             }
             wanted
         });
-        self.set(wire::SET_LSM, self.security_kinds())?;
+        self.set(wire::SET_LSM, hooks::kind_bits(self.refuses()))?;
         Ok(self.unavailable.clone())
     }
 
@@ -233,8 +233,9 @@ impl Probes {
         }
     }
 
-    /// A bit per kind of record that a security hook judges first.
-    fn security_kinds(&self) -> u64 {
+    /// The classes of which a security hook judges each operation before it
+    /// happens, and refuses it.
+    pub fn refuses(&self) -> ClassSet {
         let of = |class: EventClass| {
             HOOKS.iter().filter(move |hook| {
                 matches!(hook.when, When::Security(classes) if classes.contains(&class))
@@ -244,7 +245,7 @@ impl Probes {
             let mut hooks = of(*class).peekable();
             hooks.peek().is_some() && hooks.all(|hook| self.links.contains_key(hook.program))
         });
-        hooks::kind_bits(judged.collect())
+        judged.collect()
     }
 
     fn has_exit_hooks(&self) -> bool {

@@ -76,6 +76,11 @@ pub struct KernelPolicy {
     pub budget: u32,
 }
 
+impl KernelPolicy {
+    /// How much of an id stands in the kernel's map.
+    pub const ID_BYTES: usize = wire::POLICY_ID - 1;
+}
+
 impl Probes {
     /// The half that decides, if one does.
     pub fn deciding(&self) -> Result<Option<Half>, ProbeError> {
@@ -102,9 +107,12 @@ impl Probes {
                 .map_err(|error| read_error(name, error))
         };
         update("tables", half.0, &value)?;
-        for (at, policy) in policies.iter().enumerate() {
-            let key = half.0 * POLICIES as u32 + at as u32;
-            update("picket_policies", key, entry(policy).bytes())?;
+        // What is left of an earlier set would be taken for a policy in force by
+        // those who look at the map.
+        let entries = policies.iter().map(entry);
+        let entries = entries.chain(std::iter::repeat(NO_POLICY)).take(POLICIES);
+        for (key, entry) in (half.0 * POLICIES as u32..).zip(entries) {
+            update("picket_policies", key, entry.bytes())?;
         }
         self.set(wire::SET_NEXT_TABLES, u64::from(half.0) + 1)?;
         self.wait_for_programs()?;
@@ -190,6 +198,11 @@ impl Probes {
         libbpf_rs::MapHandle::try_from(&settings)
             .map(DisarmSwitch)
             .map_err(|error| read_error("the settings", error))
+    }
+
+    /// Whether every block was lifted.
+    pub fn is_disarmed(&self) -> Result<bool, ProbeError> {
+        Ok(self.setting(wire::SET_DISARMED)? != 0)
     }
 
     /// Lifts every block, or undoes that.
@@ -294,7 +307,7 @@ fn words(bits: &UnitBits) -> u16 {
     bits.maybe.iter().enumerate().map(bit).sum()
 }
 
-fn half_of(setting: u64) -> Option<Half> {
+pub(crate) fn half_of(setting: u64) -> Option<Half> {
     Half::ALL
         .into_iter()
         .find(|half| u64::from(half.0) + 1 == setting)
@@ -316,5 +329,69 @@ fn entry(policy: &KernelPolicy) -> wire::Policy {
         pause_ms: policy.pause_ms.unwrap_or(0),
         budget: policy.budget,
         id,
+    }
+}
+
+/// An entry without an id.
+const NO_POLICY: wire::Policy = wire::Policy {
+    effects: 0,
+    blocks: 0,
+    actions: 0,
+    window_ms: 0,
+    pause_ms: 0,
+    budget: 0,
+    id: [0; wire::POLICY_ID],
+};
+
+/// What an entry says; none if there is no policy in it.
+pub(crate) fn policy_of(entry: &wire::Policy) -> Option<KernelPolicy> {
+    let id = entry.id.split(|byte| *byte == 0).next()?;
+    if id.is_empty() {
+        return None;
+    }
+    let has = |effect: u32| entry.effects & effect != 0;
+    let some = |number: u32| (number != 0).then_some(number);
+    Some(KernelPolicy {
+        id: String::from_utf8_lossy(id).into_owned(),
+        effects: Effects {
+            kill: has(wire::EFFECT_KILL),
+            deny: has(wire::EFFECT_DENY),
+        },
+        blocks: entry.blocks != 0,
+        actions: some(entry.actions),
+        window_ms: entry.window_ms,
+        pause_ms: some(entry.pause_ms),
+        budget: entry.budget,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(id: &str) -> KernelPolicy {
+        KernelPolicy {
+            id: id.into(),
+            effects: Effects {
+                kill: false,
+                deny: true,
+            },
+            blocks: true,
+            actions: Some(5),
+            window_ms: 60_000,
+            pause_ms: None,
+            budget: 7,
+        }
+    }
+
+    #[test]
+    fn an_entry_is_read_as_it_was_written() {
+        let short = policy("stop-miners");
+        assert_eq!(policy_of(&entry(&short)), Some(short));
+        let long = policy(&"x".repeat(128));
+        let read = policy_of(&entry(&long)).unwrap();
+        assert_eq!(read.id.len(), KernelPolicy::ID_BYTES);
+        assert!(long.id.starts_with(&read.id));
+        assert_eq!(policy_of(&NO_POLICY), None);
     }
 }

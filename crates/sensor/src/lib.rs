@@ -11,6 +11,8 @@
 //! by a channel, between two records: no event is missed and none is judged by
 //! half a program.
 
+pub mod costs;
+pub mod disarm;
 pub mod enforce;
 pub mod enrich;
 mod fingerprint;
@@ -19,6 +21,7 @@ pub mod live;
 pub mod loader;
 pub mod pipeline;
 pub mod process;
+pub mod recent;
 pub mod recording;
 pub mod response;
 pub mod stats;

@@ -1,16 +1,23 @@
 //! The pipeline on the kernel's records: one thread from ring buffer to verdict.
 
-use crate::enforce;
+mod control;
+mod switch;
+
+pub use control::{Control, Measured, Replaced, Status};
+pub use switch::Switch;
+
+use crate::enforce::{self, Powers};
 use crate::loader::RuleSet;
 use crate::pipeline::{Emitted, Pipeline, Sink};
 use crate::process::ProcessTable;
 use crate::stats::Stats;
 use crate::takeover::Takeover;
-use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use crossbeam_channel::{Receiver, TryRecvError};
 use picket_lang::ir::Rule;
 use picket_model::field::EventAttr;
 use picket_model::{ClassSet, EventClass, Field};
-use picket_probe::{ProbeError, Probes, Unavailable, decode};
+use picket_probe::{ProbeError, Probes, decode};
+use rustix::process::{PidfdFlags, getpid, pidfd_open};
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
@@ -20,17 +27,6 @@ const POLL: Duration = Duration::from_millis(200);
 const POLL_HOLDING: Duration = Duration::from_millis(10);
 /// How often losses are looked at and the wall clock is followed.
 const HOUSEKEEPING_NS: u64 = 1_000_000_000;
-
-/// What comes in by the policy lane.
-#[derive(Debug)]
-pub enum Control {
-    /// Put this set in place and say what cannot be watched for it.
-    Replace(Box<RuleSet>, Sender<Result<Vec<Unavailable>, ProbeError>>),
-    /// Give a copy of the counters.
-    Stats(Sender<Stats>),
-    /// Stop after what is already in the ring.
-    Stop,
-}
 
 /// A recorder's tap: sees every raw record before it is decoded.
 pub type Tap = Box<dyn FnMut(&[u8]) + Send>;
@@ -47,6 +43,8 @@ pub struct Live<S> {
     pub tap: Option<Tap>,
     /// Classes watched whatever the rules need (a recording of everything).
     pub always: ClassSet,
+    /// Follows whether blocks were lifted by hand.
+    pub switch: Switch,
     /// What is taken over from the run before, and left to the next.
     pub takeover: Takeover,
 }
@@ -56,9 +54,13 @@ impl<S: Sink> Live<S> {
     ///
     /// The iterator gives processes by pid, and pids wrap; by their start every
     /// process comes after the one it descends from.
-    /// Then the rules under policies are put in force in the kernel, and programs
-    /// of a run before, which told what happened until then, leave it.
+    /// Then the rules under policies are put in force in the kernel, disarmed if
+    /// somebody lifted every block before, and programs of a run before, which told
+    /// what happened until then, leave it.
     pub fn prime(&mut self) -> Result<(), ProbeError> {
+        if let Some(told) = self.switch.begin(&self.probes)? {
+            self.pipeline.sink().emit(Emitted::Notice(told));
+        }
         let Live {
             probes,
             pipeline,
@@ -147,9 +149,18 @@ impl<S: Sink> Live<S> {
                 Ok(Control::Replace(rules, answer)) => {
                     let _ = answer.send(self.replace(*rules));
                 }
-                Ok(Control::Stats(answer)) => {
-                    self.housekeeping()?;
-                    let _ = answer.send(self.pipeline.stats.clone());
+                Ok(Control::Sample(answer)) => {
+                    let _ = answer.send(self.pipeline.sample());
+                }
+                Ok(Control::Measure(answer)) => {
+                    let _ = answer.send(self.measure());
+                }
+                Ok(Control::Status(answer)) => {
+                    let _ = answer.send(self.status());
+                }
+                Ok(Control::ResetBudgets(mut policies, answer)) => {
+                    policies.retain(|policy| self.pipeline.responder().reset_budget(policy));
+                    let _ = answer.send(policies);
                 }
                 Ok(Control::Stop) | Err(TryRecvError::Disconnected) => return Ok(true),
                 Err(TryRecvError::Empty) => return Ok(false),
@@ -160,7 +171,7 @@ impl<S: Sink> Live<S> {
     /// New hooks are attached before the new rules serve and old ones detached
     /// after: at no moment does a rule in force lack its events, nor a block its
     /// hook.
-    fn replace(&mut self, rules: RuleSet) -> Result<Vec<Unavailable>, ProbeError> {
+    fn replace(&mut self, rules: RuleSet) -> Result<Replaced, ProbeError> {
         let before = self.needed(self.pipeline.rules());
         let after = self.needed(&rules);
         let decided = |rules: &RuleSet| rules.kernel.as_ref().map(|set| set.classes());
@@ -178,7 +189,42 @@ impl<S: Sink> Live<S> {
         if before.union(after) != after || kept.union(coming) != coming {
             self.probes.set_classes(after)?;
         }
-        Ok(unavailable)
+        Ok(Replaced {
+            unavailable,
+            powers: self.powers(),
+        })
+    }
+
+    /// What can be done here about matches.
+    pub fn powers(&self) -> Powers {
+        let unavailable = self.probes.unavailable().iter();
+        Powers {
+            kills_in_cgroups: self.probes.kills_in_cgroups(),
+            refuses: self.probes.refuses(),
+            pidfd: pidfd_open(getpid(), PidfdFlags::empty()).is_ok(),
+            unseen: unavailable.map(|lost| lost.class).collect(),
+        }
+    }
+
+    fn measure(&mut self) -> Result<Measured, ProbeError> {
+        self.count()?;
+        let (rules, budget_ns) = self.pipeline.costs().unwrap_or_default();
+        Ok(Measured {
+            stats: self.pipeline.stats.clone(),
+            rules,
+            budget_ns,
+        })
+    }
+
+    fn status(&mut self) -> Result<Status, ProbeError> {
+        let rules = self.pipeline.rules();
+        Ok(Status {
+            rules: rules.program.rules().len(),
+            policies: self.pipeline.responder().policies(boot_ns() / 1_000_000),
+            kernel: rules.kernel.clone(),
+            powers: self.powers(),
+            disarmed: self.probes.is_disarmed()?,
+        })
     }
 
     /// Puts the rules under policies in force in the kernel.
@@ -205,6 +251,15 @@ impl<S: Sink> Live<S> {
         self.pipeline
             .assembler()
             .set_epoch_offset(epoch_offset_ns());
+        if let Some(told) = self.switch.look(&self.probes)? {
+            self.pipeline.sink().emit(Emitted::Notice(told));
+        }
+        self.pipeline.look_at_costs();
+        self.count()
+    }
+
+    /// Takes in what the kernel counted.
+    fn count(&mut self) -> Result<(), ProbeError> {
         let drops = self.probes.drops()?;
         let lost_before = Stats::total(&self.pipeline.stats.lost);
         if drops.total() > lost_before {

@@ -1,10 +1,10 @@
 //! Rule files from disk into an armed set.
 
 use crate::enforce::{HostFacts, KernelSet};
-use picket_engine::Program;
+use picket_engine::{CompileOptions, Program};
 use picket_lang::ir::Rule;
 use picket_lang::{Checked, Diagnostic, Limits, Source};
-use picket_model::Policy;
+use picket_model::{Event, Policy};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
@@ -152,12 +152,14 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
     Ok(found)
 }
 
-/// Checks and compiles, for the kernel of `host` too. One error anywhere and
-/// nothing is armed: a set with a hole in it would be a silent downgrade.
+/// Checks and compiles, for the kernel of `host` too, and by what occurs in the
+/// `sample`. One error anywhere and nothing is armed: a set with a hole in it would
+/// be a silent downgrade.
 pub fn arm(
     sources: Vec<Source>,
     projects: &[String],
     host: Option<&HostFacts>,
+    sample: &[Event],
 ) -> Result<(RuleSet, Vec<Diagnostic>, Vec<Source>), LoadError> {
     let Checked {
         rules,
@@ -189,7 +191,7 @@ pub fn arm(
         .collect();
     let kernel = host.and_then(|host| KernelSet::new(&rules, &policies, host));
     let set = RuleSet {
-        program: Program::compile(rules),
+        program: Program::compile_with(rules, &CompileOptions { sample }),
         policies,
         kernel: kernel.map(Arc::new),
         elsewhere,
@@ -234,7 +236,7 @@ mod tests {
         );
         let bad = Source::new("bad", "rules: [{id: b}]\n");
         assert_eq!(
-            arm(vec![good.clone()], &[], None)
+            arm(vec![good.clone()], &[], None, &[])
                 .unwrap()
                 .0
                 .program
@@ -243,7 +245,7 @@ mod tests {
             1
         );
         assert!(matches!(
-            arm(vec![good, bad], &[], None),
+            arm(vec![good, bad], &[], None, &[]),
             Err(LoadError::Invalid { .. })
         ));
     }

@@ -1,9 +1,11 @@
 //! The stages in order: one record in, findings out.
 
+use crate::costs::{Costs, RuleCost};
 use crate::enforce::{Decided, KernelSet};
 use crate::hold::{self, Held, Hold};
 use crate::loader::RuleSet;
 use crate::process::{Assembled, Assembler, OutcomeKey};
+use crate::recent::Recent;
 use crate::response::{Case, Responder};
 use crate::stats::Stats;
 use picket_engine::{Scratch, Verdicts};
@@ -50,6 +52,9 @@ pub struct Pipeline<S> {
     released: Vec<Held>,
     sink: S,
     wants_events: bool,
+    /// None in a replay: nobody waits for it, and it must come out the same.
+    costs: Option<Costs>,
+    recent: Recent,
     /// What it has seen and done.
     pub stats: Stats,
 }
@@ -74,8 +79,29 @@ impl<S: Sink> Pipeline<S> {
             released: Vec::new(),
             sink,
             wants_events,
+            costs: None,
+            recent: Recent::default(),
             stats: Stats::default(),
         }
+    }
+
+    /// Watches what rules cost from now on.
+    pub fn watch_costs(&mut self, mut costs: Costs) {
+        costs.start(&mut self.scratch);
+        self.costs = Some(costs);
+    }
+
+    /// What each rule cost, the dearest first, and what each may take of an event,
+    /// in nanoseconds; none if that is not watched.
+    pub fn costs(&self) -> Option<(Vec<RuleCost>, u64)> {
+        let costs = self.costs.as_ref()?;
+        let rules = costs.of(&self.rules.program, &self.scratch);
+        Some((rules, costs.budget_ns()))
+    }
+
+    /// A few of the last events, to compile the next set by; they are given away.
+    pub fn sample(&mut self) -> Vec<Event> {
+        self.recent.take()
     }
 
     /// Puts a new set in place, between two records.
@@ -83,6 +109,9 @@ impl<S: Sink> Pipeline<S> {
         self.responder.arm(&rules.policies);
         self.assembler.refresh_users();
         self.scratch = rules.program.scratch();
+        if let Some(costs) = &mut self.costs {
+            costs.start(&mut self.scratch);
+        }
         let before = std::mem::replace(&mut self.rules, rules);
         self.before = before.kernel.or(self.before.take());
         self.stats.reloads += 1;
@@ -142,6 +171,23 @@ impl<S: Sink> Pipeline<S> {
         self.stats.evicted_processes = self.assembler.table().evicted();
     }
 
+    /// Tells of rules that have begun to cost too much. Call it now and then.
+    pub fn look_at_costs(&mut self) {
+        let Some(costs) = &mut self.costs else {
+            return;
+        };
+        for cost in costs.newly_over(&self.rules.program, &self.scratch) {
+            let text = format!(
+                "rule {} takes {:.0} ns of each event of its classes, more than the {} ns that a rule may \
+                 (picket stats tells what each rule costs; picket rules check tells what makes one dear)",
+                cost.rule.id,
+                cost.stats.ns_per_event(),
+                costs.budget_ns(),
+            );
+            self.sink.emit(Emitted::Notice(text));
+        }
+    }
+
     /// Whether something waits for its outcome: call [`Pipeline::tick`] soon.
     pub fn is_holding(&self) -> bool {
         !self.hold.is_empty()
@@ -170,6 +216,10 @@ impl<S: Sink> Pipeline<S> {
         let kernel = self.decided(verdict, &event);
         let nothing = self.verdicts.matched.is_empty() && kernel.decisions.is_empty();
         if nothing && !undecided && !self.wants_events {
+            // A replay compiles nothing anew.
+            if self.costs.is_some() {
+                self.recent.offer(event);
+            }
             return;
         }
         self.count_undecided();

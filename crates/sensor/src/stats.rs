@@ -1,14 +1,16 @@
 //! What the sensor has seen, decided and had to give up.
 
 use picket_model::EventClass;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Counters of one run. Everything that is not judged is counted here.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Stats {
     /// Events judged, by class.
-    pub events: BTreeMap<&'static str, u64>,
+    pub events: BTreeMap<Cow<'static, str>, u64>,
     /// Matches, by rule.
     pub matches: BTreeMap<String, u64>,
     /// Times a rule could not decide for want of a value, by rule.
@@ -32,7 +34,7 @@ pub struct Stats {
 impl Stats {
     /// Counts one event.
     pub fn event(&mut self, class: EventClass) {
-        *self.events.entry(class.name()).or_default() += 1;
+        *self.events.entry(class.name().into()).or_default() += 1;
     }
 
     /// Counts one occurrence of a rule in one of the maps, without an

@@ -3,12 +3,14 @@
 use crate::source::SourceSpan;
 
 mod json;
+mod kernel;
 mod problem;
 mod sink;
 mod suggest;
 mod text;
 
 pub use json::render_json;
+pub use kernel::{BeyondKernel, beyond_kernel};
 pub use problem::ProblemInfo;
 pub(crate) use problem::{ALL, Problem};
 pub(crate) use sink::Sink;
@@ -22,6 +24,8 @@ pub enum Level {
     Error,
     /// It works, but perhaps not as meant.
     Warning,
+    /// It works, and there is something to know about it.
+    Note,
 }
 
 impl Level {
@@ -30,6 +34,7 @@ impl Level {
         match self {
             Level::Error => "error",
             Level::Warning => "warning",
+            Level::Note => "note",
         }
     }
 }

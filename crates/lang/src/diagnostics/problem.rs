@@ -8,7 +8,7 @@ use std::fmt;
 pub struct ProblemInfo {
     /// Stable code, such as `PK0301`.
     pub code: &'static str,
-    /// Error or warning.
+    /// Error, warning or note.
     pub level: Level,
     /// What it means.
     pub doc: &'static str,
@@ -222,6 +222,10 @@ problems! {
     "PK0606" Error BadBudget { kills: i64 } => "a budget of {kills} kills is not a number from 1 to 1024";
     /// An action that neither kills nor denies.
     "PK0607" Error NoEffect => "this action does nothing";
+    /// A policy that blocks rests on a rule that only the sensor can decide.
+    "PK0608" Warning NotInKernel { policy: String, rule: String, why: String } => "`{policy}` blocks on rule `{rule}`, which the kernel cannot decide: {why}";
+    /// A policy that blocks rests on a rule that the kernel decides in some events only.
+    "PK0609" Note PartlyInKernel { policy: String, rule: String, why: String } => "`{policy}` blocks on rule `{rule}`, which the kernel cannot always decide: {why}";
 
     // Tests inside rules.
     /// A test's event has a key that no event of its class has.

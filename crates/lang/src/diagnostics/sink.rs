@@ -54,7 +54,7 @@ impl Sink {
         if count.kept >= self.limit {
             match diagnostic.level {
                 Level::Error => count.errors_left_out += 1,
-                Level::Warning => count.warnings_left_out += 1,
+                Level::Warning | Level::Note => count.warnings_left_out += 1,
             }
             return;
         }

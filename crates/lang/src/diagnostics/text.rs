@@ -66,6 +66,7 @@ fn group<'d>(diagnostic: &'d Diagnostic, files: &'d [File<'d>]) -> Group<'d> {
     let level = match diagnostic.level {
         Level::Error => Title::ERROR,
         Level::Warning => Title::WARNING,
+        Level::Note => Title::NOTE,
     };
     let mut group = Group::with_title(
         level

@@ -8,7 +8,7 @@ use crate::{console, output};
 use anyhow::{Context, Result};
 use picket_engine::{Program, Scratch, Verdicts};
 use picket_model::finding::{Decision, Finding, Mechanism, Outcome, Withheld};
-use picket_model::policy::{Action, Effects, Policy};
+use picket_model::policy::Policy;
 use picket_model::rule::RuleInfo;
 use picket_model::text::Escaped;
 use picket_model::{Event, ocsf, text};
@@ -160,10 +160,7 @@ impl Matcher {
             .filter(|(_, policy)| selects(policy))
             .map(|(id, policy)| Decision {
                 policy: Arc::clone(id),
-                effects: match policy.action {
-                    Action::Simulate => Effects::BLOCK,
-                    Action::Block(effects) => effects,
-                },
+                effects: policy.action.effects(),
                 pid: target.key.pid,
                 mechanisms: vec![Mechanism::PidfdKill],
                 outcome: Outcome::Withheld(Withheld::Replay),

@@ -1,7 +1,10 @@
-//! The commands that work on files alone, one a module.
+//! The commands that watch nothing themselves, one a module: on files alone, or for
+//! a sensor that runs.
 
 pub mod completion;
+pub mod control;
 pub mod explain;
+mod in_kernel;
 pub mod man;
 pub mod match_events;
 pub mod rules_check;

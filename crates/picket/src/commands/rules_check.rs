@@ -1,6 +1,6 @@
 //! `picket rules check`: what is wrong with rule files.
 
-use super::Format;
+use super::{Format, in_kernel};
 use crate::rule_files::{RuleFiles, counted};
 use crate::{console, output};
 use anyhow::Result;
@@ -20,7 +20,8 @@ pub struct Args {
 
 /// Every diagnostic to stdout; 1 if one is an error.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let files = RuleFiles::read(&args.paths, false)?;
+    let mut files = RuleFiles::read(&args.paths, false)?;
+    in_kernel::add(&mut files.checked);
     let (checked, sources) = (&files.checked, &files.sources);
     match args.format {
         Format::Json => {

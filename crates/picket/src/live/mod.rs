@@ -10,6 +10,8 @@ pub mod replay;
 pub mod sensor;
 pub mod up;
 
+pub use setup::PASSWD;
+
 /// How findings are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {

@@ -3,8 +3,10 @@
 use super::sensor::Session;
 use super::setup::{self, RulePaths};
 use crate::console;
+use crate::control::Place;
 use anyhow::{Context, Result};
 use picket_model::{ClassSet, EventClass};
+use picket_sensor::costs::RULE_BUDGET_NS;
 use picket_sensor::recording::Writer;
 use picket_sensor::takeover::OnExit;
 use std::fs::File;
@@ -59,6 +61,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         tap: None,
         out: Box::new(std::io::sink()),
         duration: args.duration.map(Duration::from_secs),
+        control: Place::None,
+        state: None,
+        rule_budget_ns: RULE_BUDGET_NS,
         instance: None,
         on_exit: OnExit::Lift,
         when_ready: Box::new(|_| {}),

@@ -1,10 +1,10 @@
 //! Reload: the old set serves until the new one is whole.
 
-use super::setup::{HostContext, PASSWD, RulePaths, summary};
+use super::setup::{HostContext, PASSWD, RulePaths, Standings, summary};
 use crate::console;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
-use picket_model::Field;
 use picket_model::field::EventAttr;
+use picket_model::{Event, Field};
 use picket_sensor::live::{self, Control};
 use picket_sensor::loader;
 use picket_sensor::watch::RuleWatch;
@@ -129,10 +129,20 @@ fn settle(rules: &RulePaths) {
     }
 }
 
+/// A few of the events that went by; none where the sensor has no time for it.
+fn sample(control: &Sender<Control>) -> Vec<Event> {
+    let (answer, answered) = bounded(1);
+    let asked = control.send(Control::Sample(answer));
+    asked
+        .ok()
+        .and_then(|()| answered.recv_timeout(PATIENCE).ok())
+        .unwrap_or_default()
+}
+
 /// None if it was refused.
 fn reload(rules: &RulePaths, host: &HostContext, control: &Sender<Control>) -> Option<Upkeep> {
     settle(rules);
-    let set = match rules.load(Some(host)) {
+    let set = match rules.load(Some(host), &sample(control)) {
         Ok(set) => set,
         Err(error) => {
             console::error(&format!(
@@ -145,6 +155,7 @@ fn reload(rules: &RulePaths, host: &HostContext, control: &Sender<Control>) -> O
         console::warning("the rule files hold no rule any more: nothing is detected");
     }
     let told = summary(&set);
+    let standings = Standings::of(&set);
     let upkeep = Upkeep::of(&set);
     let (answer, answered) = bounded(1);
     if control
@@ -154,10 +165,11 @@ fn reload(rules: &RulePaths, host: &HostContext, control: &Sender<Control>) -> O
         return None;
     }
     match answered.recv() {
-        Ok(Ok(unavailable)) => {
-            for missing in unavailable {
+        Ok(Ok(replaced)) => {
+            for missing in &replaced.unavailable {
                 console::warning(&missing.to_string());
             }
+            standings.tell_shortfalls(&replaced.powers);
             console::line(&format!("reloaded {told}"));
             Some(upkeep)
         }

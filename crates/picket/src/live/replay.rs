@@ -43,7 +43,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         builtin: args.rules.is_empty(),
         projects: args.projects.clone(),
     };
-    let set = rules.load(None)?;
+    let set = rules.load(None, &[])?;
     let mut input = open(&args.file)?;
     let is_raw = input
         .fill_buf()

@@ -3,13 +3,16 @@
 use super::Format;
 use super::output::{self, Queue};
 use super::reload::{self, Request, Upkeep};
-use super::setup::{self, HostContext, RulePaths, summary};
+use super::setup::{self, HostContext, RulePaths, Standings, summary};
 use crate::console;
+use crate::control::desk::Desk;
+use crate::control::{DEFAULT_PATH, Place, Socket, server};
 use anyhow::{Context, Result};
 use crossbeam_channel::{Receiver, bounded, unbounded};
 use picket_model::ClassSet;
 use picket_probe::{Pins, ProbeConfig, Probes};
-use picket_sensor::live::{self, Live, Tap};
+use picket_sensor::costs::{Costs, RULE_BUDGET_NS};
+use picket_sensor::live::{self, Live, Switch, Tap};
 use picket_sensor::pipeline::Pipeline;
 use picket_sensor::process::IsRuntime;
 use picket_sensor::response::{Ledger, PidfdKiller, Protected, ProtectedSet, Responder};
@@ -20,6 +23,7 @@ use signal_hook::iterator::Signals;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Room for about 17,000 process lives, several seconds of fork+exec at full
@@ -70,6 +74,16 @@ pub struct Args {
     /// Ring buffer between kernel and sensor, in MiB, a power of two
     #[arg(long, value_name = "MIB", default_value_t = RING_MIB, value_parser = ring_size)]
     pub ring: u32,
+    /// The control socket that `picket status` and `picket stats` ask; `none`: there is none.
+    /// Left out, it is /run/picket/sensor.sock, or beside that if another sensor has it
+    #[arg(long, value_name = "PATH")]
+    pub control: Option<Place>,
+    /// Where the marker lies that says that blocks were lifted by `picket disarm`
+    #[arg(long, value_name = "DIR", default_value = picket_sensor::disarm::STATE)]
+    pub state: PathBuf,
+    /// Warn of a rule that takes more nanoseconds than this of each event of its classes
+    #[arg(long, value_name = "NS", default_value_t = RULE_BUDGET_NS, value_parser = clap::value_parser!(u64).range(1..))]
+    pub rule_budget: u64,
     /// The server to report to
     #[arg(long, value_name = "URL", requires = "join")]
     pub server: Option<String>,
@@ -111,6 +125,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         tap: None,
         out: Box::new(std::io::stdout()),
         duration: None,
+        control: args.control.clone().unwrap_or(Place::Usual),
+        state: Some(args.state.clone()),
+        rule_budget_ns: args.rule_budget,
         instance: Some(args.instance.clone()),
         on_exit: match args.on_exit {
             OnExitArg::Lift => OnExit::Lift,
@@ -143,6 +160,12 @@ pub struct Session {
     pub out: Box<dyn Write + Send>,
     /// Stop after that long.
     pub duration: Option<Duration>,
+    /// Where it can be asked.
+    pub control: Place,
+    /// Where the marker of lifted blocks lies; none: there is nothing to lift.
+    pub state: Option<PathBuf>,
+    /// What a rule may take of each event of its classes, nanoseconds.
+    pub rule_budget_ns: u64,
     /// The sensor's place in the kernel; none for a run that acts on nothing.
     pub instance: Option<String>,
     /// What becomes of blocks when it ends.
@@ -163,7 +186,7 @@ impl Session {
             protected: protected.clone(),
             hostname: host.hostname.clone(),
         };
-        let set = self.rules.load(Some(&context))?;
+        let set = self.rules.load(Some(&context), &[])?;
         let watch = watch.unwrap_or_else(|why| {
             console::warning(&why);
             None
@@ -195,6 +218,14 @@ impl Session {
         if takeover.found_disarmed() {
             probes.set_disarmed(true)?;
         }
+        let socket = match Socket::open(&self.control) {
+            // Nobody asked for this very place: no reason to leave the host unwatched.
+            Err(error) if self.control == Place::Usual => {
+                console::warning(&format!("no control socket: {error:#}"));
+                None
+            }
+            opened => opened?,
+        };
         for missing in probes.unavailable() {
             console::warning(&missing.to_string());
         }
@@ -218,8 +249,9 @@ impl Session {
         assembler.set_is_runtime(IsRuntime(Box::new(move |process| {
             protected.is_runtime(process)
         })));
-        let pipeline: Pipeline<Queue> =
+        let mut pipeline: Pipeline<Queue> =
             Pipeline::new(assembler, set, responder, queue, self.wants_events);
+        pipeline.watch_costs(Costs::new(self.rule_budget_ns));
         let (control, controlled) = unbounded();
         let mut live = Live {
             probes,
@@ -227,13 +259,18 @@ impl Session {
             control: controlled,
             tap: self.tap,
             always: self.always,
+            switch: Switch::new(self.state.clone()),
             takeover,
         };
         live.prime()?;
+        Standings::of(live.pipeline.rules()).tell_shortfalls(&live.powers());
         let events = std::thread::Builder::new()
             .name("picket-events".into())
             .spawn(move || live.run())
             .context("cannot start the event thread")?;
+        if let Some(socket) = &socket {
+            serve(socket, Desk::new(control.clone(), self.state))?;
+        }
         (self.when_ready)(&told);
         console::line(&format!("watching with {told}"));
         console::line("ready");
@@ -251,6 +288,18 @@ impl Session {
         finish(&stats);
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Answers at the control socket.
+fn serve(socket: &Socket, desk: Desk) -> Result<()> {
+    if socket.moved {
+        let path = socket.path.display();
+        console::warning(&format!(
+            "another sensor answers at {DEFAULT_PATH}: ask this one with --control {path}"
+        ));
+    }
+    server::start(socket, Arc::new(move |request| desk.answer(request)))
+        .context("cannot start the control thread")
 }
 
 /// Claims the instance's place in the kernel. Without one, blocks work as ever,

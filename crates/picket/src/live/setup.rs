@@ -1,12 +1,12 @@
 //! What live and replayed pipelines are made of.
 
+use crate::control::desk::shortfalls;
 use crate::rule_files::counted;
 use anyhow::{Context, Result};
-use picket_engine::kernel::{Reach, Why};
-use picket_model::Datum;
 use picket_model::event::Host;
 use picket_model::field::ProcessAttr;
-use picket_sensor::enforce::{HostFacts, Standing};
+use picket_model::{Datum, Event};
+use picket_sensor::enforce::{HostFacts, KernelSet, Powers};
 use picket_sensor::enrich::{Containers, Enrichment, Names, Users};
 use picket_sensor::process::{Assembler, Limits};
 use picket_sensor::recording::Header;
@@ -149,9 +149,9 @@ impl RulePaths {
         self.paths.iter().chain(&self.optional).cloned().collect()
     }
 
-    /// Reads, checks and compiles, for the kernel of this host too if it is given.
-    /// Diagnostics are printed, errors or not.
-    pub fn load(&self, host: Option<&HostContext>) -> Result<loader::RuleSet> {
+    /// Reads, checks and compiles, for the kernel of this host too if it is given,
+    /// and by what occurs in the `sample`. Diagnostics are printed, errors or not.
+    pub fn load(&self, host: Option<&HostContext>, sample: &[Event]) -> Result<loader::RuleSet> {
         let mut sources = if self.builtin {
             crate::builtin::sources()
         } else {
@@ -165,7 +165,7 @@ impl RulePaths {
             }
         }
         let facts = host.map(HostContext::facts);
-        match loader::arm(sources, &self.projects, facts.as_ref()) {
+        match loader::arm(sources, &self.projects, facts.as_ref(), sample) {
             Ok((set, diagnostics, sources)) => {
                 // What is costly in the built-in rules is their authors' business.
                 let own: Vec<_> = diagnostics
@@ -182,12 +182,6 @@ impl RulePaths {
                         "a rule asks for process.hash.sha256, which this version does not compute: \
                          what depends on it stays undecided, and is counted so",
                     );
-                }
-                let standings = set.kernel.iter().flat_map(|kernel| &kernel.standings);
-                for standing in standings.filter(|standing| standing.blocks) {
-                    if let Some(limit) = limit(standing) {
-                        crate::console::warning(&limit);
-                    }
                 }
                 for name in &set.elsewhere {
                     crate::console::note(&format!(
@@ -212,29 +206,23 @@ impl RulePaths {
     }
 }
 
-/// What keeps a block on the rule from being decided in the kernel.
-fn limit(standing: &Standing) -> Option<String> {
-    let rule = &standing.rule.id;
-    let reasons = |why: &[Why]| {
-        let why: Vec<String> = why.iter().map(Why::to_string).collect();
-        why.join("; ")
-    };
-    match &standing.reach {
-        Reach::Kernel => None,
-        Reach::Partly(why) => Some(format!(
-            "a policy blocks on rule {rule}, which the kernel cannot always decide: {}; where it cannot, \
-             the process is killed from user space, after the event",
-            reasons(why)
-        )),
-        Reach::User(why) => Some(format!(
-            "a policy blocks on rule {rule}, which the kernel cannot decide: {}; the process is killed \
-             from user space, after the event, and nothing is denied",
-            reasons(why)
-        )),
-        Reach::NoRoom => Some(format!(
-            "a policy blocks on rule {rule}, for which the kernel's tables have no room: the process is \
-             killed from user space, after the event, and nothing is denied"
-        )),
+/// How the rules of a set stand under its policies, while the set itself is on its
+/// way.
+pub struct Standings(Option<Arc<KernelSet>>);
+
+impl Standings {
+    /// Of that set.
+    pub fn of(set: &loader::RuleSet) -> Standings {
+        Standings(set.kernel.clone())
+    }
+
+    /// Warns of each rule that is enforced less here than a policy that blocks asks
+    /// for.
+    pub fn tell_shortfalls(&self, powers: &Powers) {
+        let standings = self.0.iter().flat_map(|set| &set.standings);
+        for line in shortfalls(standings, powers) {
+            crate::console::warning(&line);
+        }
     }
 }
 

@@ -4,8 +4,10 @@ use super::Format;
 use super::sensor::Session;
 use super::setup::RulePaths;
 use crate::console;
+use crate::control::Place;
 use anyhow::{Context, Result};
 use picket_model::ClassSet;
+use picket_sensor::costs::RULE_BUDGET_NS;
 use picket_sensor::takeover::OnExit;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,6 +25,10 @@ pub struct Args {
     /// More rule files and folders
     #[arg(long = "rules", value_name = "PATH")]
     pub rules: Vec<PathBuf>,
+    /// The control socket that `picket status` and `picket stats` ask; `none`: there is none.
+    /// Left out, it is /run/picket/sensor.sock, or beside that if another sensor has it
+    #[arg(long, value_name = "PATH")]
+    pub control: Option<Place>,
     /// How findings are written to stdout
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -53,12 +59,16 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         tap: None,
         out: Box::new(std::io::stdout()),
         duration: None,
+        control: args.control.clone().unwrap_or(Place::Usual),
+        state: Some(args.data.clone()),
+        rule_budget_ns: RULE_BUDGET_NS,
         instance: Some(super::sensor::INSTANCE.into()),
         on_exit: OnExit::Lift,
         when_ready: Box::new(move |told| {
             console::line(&format!(
                 "picket is up on this host with {told}\n  findings appear below as they happen\n  \
                  rules of your own: {} (loaded as they are saved)\n  \
+                 what is in force and how it is enforced here: picket status; what rules cost: picket stats\n  \
                  what this kernel lets it do: picket doctor\n  \
                  there is no API and no console in this version; stop with Ctrl-C",
                 own_rules.display()

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
+mod control;
 mod explain;
+mod golden;
 mod matching;
 mod reference;
 mod rules;

@@ -5,7 +5,17 @@ use crate::support::Bench;
 #[test]
 fn without_arguments_there_is_help_and_code_2() {
     let ran = Bench::new().run(&[]).expect_code(2).silent_on_stdout();
-    for command in ["rules", "match", "explain", "server", "completion"] {
+    for command in [
+        "status",
+        "stats",
+        "disarm",
+        "arm",
+        "rules",
+        "match",
+        "explain",
+        "server",
+        "completion",
+    ] {
         assert!(ran.stderr.contains(command), "{command}: {}", ran.stderr);
     }
     Bench::new().run(&["rules"]).expect_code(2).says("check");
@@ -24,6 +34,8 @@ fn usage_errors_are_code_2() {
         &["match", "--rules"],
         &["explain", "--rules", "x.yaml", "e.json"],
         &["completion", "cobol"],
+        &["status", "--format", "xml"],
+        &["disarm", "now"],
     ] {
         let ran = bench.run(args).expect_code(2).silent_on_stdout();
         assert!(ran.stderr.starts_with("error:"), "{args:?}: {}", ran.stderr);
@@ -42,6 +54,10 @@ fn help_goes_to_stdout_with_an_example() {
         &["match", "--help"],
         &["explain", "--help"],
         &["server", "--help"],
+        &["status", "--help"],
+        &["stats", "--help"],
+        &["disarm", "--help"],
+        &["arm", "--help"],
         &["completion", "--help"],
     ] {
         let ran = bench.run(args).expect_code(0).silent_on_stderr();
@@ -58,7 +74,7 @@ fn completion_and_manual() {
         bench
             .run(&["completion", shell])
             .expect_code(0)
-            .prints("picket");
+            .prints("disarm");
     }
     bench
         .run(&["man", "pages"])
@@ -66,6 +82,11 @@ fn completion_and_manual() {
         .silent_on_stdout();
     let page = std::fs::read_to_string(bench.path().join("pages/picket-match.1")).unwrap();
     assert!(page.contains("Detection Findings"));
+    for command in ["status", "stats", "disarm", "arm"] {
+        let page = bench.path().join(format!("pages/picket-{command}.1"));
+        let page = std::fs::read_to_string(page).unwrap();
+        assert!(page.contains("Example"), "{command}");
+    }
     bench.write("file", "");
     bench
         .run(&["man", "file/pages"])

@@ -6,6 +6,7 @@
 mod capability;
 mod dns;
 mod file;
+mod instances;
 mod load;
 mod network;
 mod process;

@@ -8,8 +8,10 @@
 
 mod arming;
 mod decided;
+mod mode;
 mod set;
 
 pub use arming::{Arming, Records, arm};
 pub use decided::Decided;
+pub use mode::{Answer, Cause, Decision, Mode, Powers, Step, enforcement};
 pub use set::{HostFacts, KernelSet, Standing};

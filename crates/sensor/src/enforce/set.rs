@@ -1,12 +1,13 @@
 //! Rules and policies as the kernel takes them, compiled beside the sensor's own.
 
+use super::mode::{Decision, Mode, Powers, enforcement};
 use crate::fingerprint::Fingerprint;
 use picket_engine::kernel::layout::POLICIES;
 use picket_engine::kernel::{Armed, Compiled, Host, Protection, Reach, compile};
 use picket_lang::ir::Rule;
 use picket_model::policy::{Action, Effects};
 use picket_model::rule::RuleInfo;
-use picket_model::{ClassSet, Policy};
+use picket_model::{ClassSet, EventClass, Field, Policy};
 use picket_probe::KernelPolicy;
 use std::sync::Arc;
 
@@ -30,10 +31,28 @@ pub struct HostFacts {
 pub struct Standing {
     /// The rule.
     pub rule: Arc<RuleInfo>,
+    /// What it is about, each with a field that it asks for and that is known only
+    /// when the operation is over.
+    pub classes: Vec<(EventClass, Option<Field>)>,
+    /// The policies that it sets off.
+    pub policies: Vec<Arc<str>>,
     /// How far the kernel decides it.
     pub reach: Reach,
     /// Some policy that it sets off blocks.
     pub blocks: bool,
+    /// What the policies that block do together; if none does, what they all would.
+    pub effects: Effects,
+}
+
+impl Standing {
+    /// How matches are answered on a host with these powers, by class of event.
+    pub fn modes(&self, powers: &Powers) -> impl Iterator<Item = (EventClass, Mode)> {
+        self.classes.iter().map(|&(class, after)| {
+            let reach = &self.reach;
+            let decision = Decision { reach, after };
+            (class, enforcement(class, self.effects, decision, powers))
+        })
+    }
 }
 
 /// Rules under policies, compiled for the kernel.
@@ -47,7 +66,6 @@ pub struct KernelSet {
     /// How each rule under a policy is decided.
     pub standings: Vec<Standing>,
     classes: ClassSet,
-    urgent: ClassSet,
     policies: Vec<Carried>,
 }
 
@@ -81,11 +99,6 @@ impl KernelSet {
                 .filter(|(_, carried)| sets_off(rule, &carried.policy))
                 .fold(0u64, |bits, (bit, _)| bits | 1 << bit)
         };
-        let left_over = |rule: &&Rule| {
-            let rest = policies.iter().skip(POLICIES);
-            rest.filter(|policy| blocks(policy))
-                .any(|policy| sets_off(rule, policy))
-        };
         let armed: Vec<Armed<'_>> = rules
             .iter()
             .map(|rule| Armed {
@@ -103,35 +116,24 @@ impl KernelSet {
         let mut compiled = compile(&armed, &host.protection, &facts);
         let version = version(&armed, &compiled, &carried);
         compiled.set_version(version);
-        let standings: Vec<Standing> = armed
+        let in_kernel = armed
             .iter()
             .zip(&compiled.reach)
-            .map(|(armed, reach)| Standing {
-                rule: armed.rule.info.clone(),
-                reach: reach.clone(),
-                blocks: policies
-                    .iter()
-                    .any(|policy| blocks(policy) && sets_off(armed.rule, policy)),
-            })
-            .collect();
-        let classes = |rule: &&Rule| rule.classes.clone();
-        let urgent = armed
+            .map(|(armed, reach)| standing(armed.rule, policies, reach));
+        // Rules under policies past the 64th alone.
+        let beyond = rules
             .iter()
-            .zip(&standings)
-            .filter(|(_, standing)| standing.blocks)
-            .filter(|(_, standing)| matches!(standing.reach, Reach::User(_) | Reach::NoRoom))
-            .flat_map(|(armed, _)| classes(&armed.rule))
-            .chain(
-                rules
-                    .iter()
-                    .filter(left_over)
-                    .flat_map(|rule| classes(&rule)),
-            )
+            .filter(|rule| bits(rule) == 0)
+            .map(|rule| standing(rule, policies, &Reach::NoRoom));
+        // The programs of the tables count by this order.
+        let standings = in_kernel
+            .chain(beyond.filter(|standing| !standing.policies.is_empty()))
             .collect();
-        let classes = armed.iter().flat_map(|armed| classes(&armed.rule));
+        let classes = armed
+            .iter()
+            .flat_map(|armed| armed.rule.classes.iter().copied());
         Some(KernelSet {
             classes: classes.collect(),
-            urgent,
             compiled,
             version,
             standings,
@@ -146,7 +148,12 @@ impl KernelSet {
 
     /// Those of them whose every record may be one that user space has to answer.
     pub fn urgent(&self) -> ClassSet {
-        self.urgent
+        self.standings
+            .iter()
+            .filter(|standing| standing.blocks)
+            .filter(|standing| matches!(standing.reach, Reach::User(_) | Reach::NoRoom))
+            .flat_map(|standing| standing.classes.iter().map(|(class, _)| *class))
+            .collect()
     }
 
     /// The rule that a program of the tables stands for.
@@ -185,6 +192,49 @@ impl KernelSet {
     }
 }
 
+fn standing(rule: &Rule, policies: &[Policy], reach: &Reach) -> Standing {
+    let own = || {
+        let own = policies.iter().enumerate();
+        own.filter(|(_, policy)| sets_off(rule, policy))
+    };
+    let blocking = || own().filter(|(_, policy)| blocks(policy));
+    let blocks = blocking().next().is_some();
+    let counts = |policy: &Policy| !blocks || self::blocks(policy);
+    let together = own()
+        .map(|(_, policy)| policy)
+        .filter(|policy| counts(policy))
+        .map(effects)
+        .reduce(|all, own| Effects {
+            kill: all.kill || own.kill,
+            deny: all.deny || own.deny,
+        });
+    let after = |class: &EventClass| (*class, Decision::after(*class, fields_of(rule).into_iter()));
+    // The kernel may know of none of those that block.
+    let carried = !blocks || blocking().any(|(place, _)| place < POLICIES);
+    Standing {
+        rule: rule.info.clone(),
+        classes: rule.classes.iter().map(after).collect(),
+        policies: own().map(|(_, policy)| policy.id.as_str().into()).collect(),
+        reach: if carried {
+            reach.clone()
+        } else {
+            Reach::NoRoom
+        },
+        blocks,
+        effects: together.unwrap_or(Effects::BLOCK),
+    }
+}
+
+/// The fields that a rule asks for.
+fn fields_of(rule: &Rule) -> Vec<Field> {
+    let mut fields = Vec::new();
+    let exceptions = rule.exceptions.iter().map(|exception| &exception.condition);
+    for condition in exceptions.chain([&rule.condition]) {
+        condition.predicates(&mut |predicate| fields.push(predicate.field));
+    }
+    fields
+}
+
 fn version(armed: &[Armed<'_>], compiled: &Compiled, policies: &[Carried]) -> u32 {
     let rules = compiled.programs.iter().filter_map(|rule| armed.get(*rule));
     let mut parts = Fingerprint::new();
@@ -215,8 +265,64 @@ fn blocks(policy: &Policy) -> bool {
 }
 
 fn effects(policy: &Policy) -> Effects {
-    match policy.action {
-        Action::Simulate => Effects::BLOCK,
-        Action::Block(effects) => effects,
+    policy.action.effects()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use picket_lang::{Limits, Source, check};
+
+    const RULES: &str = "rules:
+  - {id: a, title: a, event: process.exec, severity: low, condition: 'process.memfd'}
+  - {id: b, title: b, event: [file.open, process.exec], severity: high, condition: 'container.uid == \"x\"'}
+  - {id: c, title: c, event: process.exec, severity: low, condition: 'process.memfd'}
+policies:
+";
+
+    fn set(policies: &str) -> KernelSet {
+        let source = Source::new("rules", format!("{RULES}{policies}"));
+        let checked = check(&[source], &Limits::default());
+        assert!(!checked.has_errors(), "{:?}", checked.diagnostics);
+        KernelSet::new(&checked.rules, &checked.policies, &HostFacts::default()).unwrap()
+    }
+
+    #[test]
+    fn a_rule_stands_for_all_policies_that_it_sets_off() {
+        let set = set("  - {id: watch, trigger: {rules: [a, b]}, action: simulate}
+  - {id: stop, trigger: {severity: high}, action: {deny: true}}
+");
+        let [a, b] = &set.standings[..] else {
+            panic!("{:?}", set.standings)
+        };
+        assert_eq!(
+            (&*a.rule.id, a.blocks, a.effects),
+            ("a", false, Effects::BLOCK)
+        );
+        assert_eq!(a.reach, Reach::Kernel);
+        assert_eq!((&*b.rule.id, b.blocks), ("b", true));
+        assert_eq!(
+            b.policies.iter().map(|id| &**id).collect::<Vec<_>>(),
+            ["watch", "stop"]
+        );
+        assert!(b.effects.deny && !b.effects.kill);
+        assert!(matches!(b.reach, Reach::User(_)));
+    }
+
+    #[test]
+    fn policies_past_the_last_that_the_kernel_carries_are_the_sensor_s() {
+        let mut policies = String::new();
+        for number in 0..POLICIES {
+            policies +=
+                &format!("  - {{id: p{number}, trigger: {{rules: [a]}}, action: simulate}}\n");
+        }
+        policies += "  - {id: last, trigger: {rules: [a, c]}, action: block}\n";
+        let set = set(&policies);
+        let [a, c] = &set.standings[..] else {
+            panic!("{:?}", set.standings)
+        };
+        assert!(a.blocks && c.blocks);
+        assert_eq!([&a.reach, &c.reach], [&Reach::NoRoom; 2]);
+        assert_eq!(set.rule(0).map(|rule| &*rule.id), Some("a"));
     }
 }

@@ -84,6 +84,38 @@ impl Ledger {
         Charge::Exceeded { tripped }
     }
 
+    /// Makes the budget in that slot as good as new.
+    pub fn reset(&self, slot: u32) {
+        let Some(words) = self.words(slot) else {
+            return;
+        };
+        let used = words[USED..].iter();
+        for word in used.chain([&words[NEXT], &words[TRIPPED]]) {
+            word.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// How the budget in that slot stands.
+    pub fn usage(&self, slot: u32, budget: &Budget, now_ms: u64) -> Usage {
+        let Some(words) = self.words(slot) else {
+            // There is no room for it: nothing is allowed.
+            return Usage {
+                used: budget.kills,
+                tripped_ms: Some(now_ms),
+            };
+        };
+        let actions = budget.kills.clamp(1, Budget::MOST_ACTIONS) as usize;
+        let times = words[USED..USED + actions].iter();
+        let in_window = |at: u64| at != 0 && now_ms.saturating_sub(at) < milliseconds(budget.per);
+        let used = times.filter(|at| in_window(at.load(Ordering::Relaxed)));
+        let since = words[TRIPPED].load(Ordering::Relaxed);
+        let tripped = since != 0 && pauses(since, budget, now_ms);
+        Usage {
+            used: used.count().try_into().unwrap_or(u32::MAX),
+            tripped_ms: tripped.then_some(since),
+        }
+    }
+
     /// Where these policies' budgets stand, none for a policy without one; `before`
     /// are the policies in force until now.
     ///
@@ -161,6 +193,15 @@ fn owner(policy: &Policy) -> Option<u64> {
     Some(owner.long())
 }
 
+/// How a budget stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Actions in the window that ends now, denied ones included once it tripped.
+    pub used: u32,
+    /// When it was used up, milliseconds of boot time; none: it is not.
+    pub tripped_ms: Option<u64>,
+}
+
 fn milliseconds(duration: std::time::Duration) -> u64 {
     duration.as_millis().try_into().unwrap_or(u64::MAX)
 }
@@ -203,6 +244,20 @@ mod tests {
         assert_eq!(burst(3), Charge::Exceeded { tripped: true });
         assert_eq!(burst(1_000 * MINUTE), Charge::Exceeded { tripped: false });
         assert!(ledger.is_used_up(1, &budget, MINUTE) && !ledger.is_used_up(0, &budget, MINUTE));
+        let usage = |slot, now| ledger.usage(slot, &budget, now);
+        assert_eq!(usage(1, 4).used, 2);
+        assert_eq!(usage(1, 1_000 * MINUTE).tripped_ms, Some(3));
+        assert_eq!(usage(0, 1 + 99 * 31_000).used, 2);
+        assert_eq!(
+            usage(0, 1_000 * MINUTE),
+            Usage {
+                used: 0,
+                tripped_ms: None
+            }
+        );
+        ledger.reset(1);
+        assert_eq!(usage(1, 1_000 * MINUTE), usage(2, 1_000 * MINUTE));
+        assert_eq!(burst(1_000 * MINUTE), Charge::Allowed);
     }
 
     #[test]
@@ -217,7 +272,7 @@ mod tests {
             ledger.charge(slot, &budget(1, None), 1);
         }
         // Others come, it goes, and comes back.
-        let second = ledger.slots(&[b.clone()], &first);
+        let second = ledger.slots(std::slice::from_ref(&b), &first);
         assert_ne!(second, [Some(slot)]);
         assert_eq!(ledger.slots(&[b, a], &second), [second[0], Some(slot)]);
         assert!(ledger.is_used_up(slot, &budget(1, None), 1));
@@ -249,6 +304,8 @@ mod tests {
         assert_eq!(charge(MINUTE), Charge::Allowed);
         assert_eq!(charge(MINUTE + 1), Charge::Exceeded { tripped: true });
         assert_eq!(charge(10 * MINUTE), Charge::Exceeded { tripped: false });
+        let tripped = |now| ledger.usage(0, &budget, now).tripped_ms.is_some();
+        assert!(tripped(10 * MINUTE) && !tripped(11 * MINUTE + 1));
         assert_eq!(charge(11 * MINUTE + 1), Charge::Allowed);
     }
 

@@ -14,7 +14,7 @@ mod ledger;
 mod protect;
 
 pub use kill::PidfdKiller;
-pub use ledger::{Charge, Ledger};
+pub use ledger::{Charge, Ledger, Usage};
 pub use protect::{Protected, ProtectedSet};
 
 use crate::enforce::Decided;
@@ -23,7 +23,7 @@ use picket_model::EventClass;
 use picket_model::datum::Datum;
 use picket_model::event::Event;
 use picket_model::finding::{Decision, Mechanism, Outcome, Withheld};
-use picket_model::policy::{Action, Effects, Policy};
+use picket_model::policy::{Action, Policy};
 use picket_model::process::{Process, ProcessKey};
 use picket_model::rule::RuleInfo;
 use std::sync::Arc;
@@ -83,6 +83,15 @@ struct Armed {
     slot: Option<u32>,
 }
 
+/// A policy in force, and how its budget stands.
+#[derive(Debug, Clone)]
+pub struct PolicyState {
+    /// The policy.
+    pub policy: Policy,
+    /// None for one without a budget.
+    pub usage: Option<Usage>,
+}
+
 /// What one event led to.
 #[derive(Debug, Default)]
 pub struct Responses {
@@ -139,6 +148,33 @@ impl Responder {
         self.policies
             .iter()
             .any(|armed| matches!(armed.policy.action, Action::Block(_)))
+    }
+
+    /// The policies, with what they have used of their budgets by now
+    /// (milliseconds of boot time).
+    pub fn policies(&self, now_ms: u64) -> Vec<PolicyState> {
+        let usage = |armed: &Armed| {
+            let (slot, budget) = (armed.slot?, armed.policy.budget.as_ref()?);
+            Some(self.ledger.usage(slot, budget, now_ms))
+        };
+        self.policies
+            .iter()
+            .map(|armed| PolicyState {
+                policy: armed.policy.clone(),
+                usage: usage(armed),
+            })
+            .collect()
+    }
+
+    /// Makes a policy's budget as good as new; false if there is no such policy.
+    pub fn reset_budget(&self, policy: &str) -> bool {
+        let Some(armed) = self.policies.iter().find(|armed| &*armed.id == policy) else {
+            return false;
+        };
+        if let Some(slot) = armed.slot {
+            self.ledger.reset(slot);
+        }
+        true
     }
 
     /// Whether any action was ever charged to a budget that is still known.
@@ -223,10 +259,7 @@ impl Responder {
     fn decide(&mut self, at: usize, case: Case<'_>, responses: &mut Responses) -> Option<Decision> {
         let target = case.event.own_process()?;
         let armed = self.policies[at].clone();
-        let effects = match armed.policy.action {
-            Action::Simulate => Effects::BLOCK,
-            Action::Block(effects) => effects,
-        };
+        let effects = armed.policy.action.effects();
         let simulates = armed.policy.action == Action::Simulate;
         let outcome = if let Some(entry) = self.protects(target) {
             Outcome::Withheld(Withheld::Protected { entry })

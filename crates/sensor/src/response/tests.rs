@@ -1,7 +1,7 @@
 use super::*;
 use picket_model::Severity;
 use picket_model::event::{Actor, Detail, EventUid, Exec, Host};
-use picket_model::policy::{Budget, OnExceed, Trigger};
+use picket_model::policy::{Budget, Effects, OnExceed, Trigger};
 use picket_model::process::{Image, Parent};
 use std::sync::Mutex;
 use std::time::Duration;
