@@ -255,8 +255,9 @@ pub struct File {
 pub enum FileOperation {
     /// An existing file was opened.
     Open(OpenFlags),
-    /// A file was created (O_CREAT where nothing was, creat(2)).
-    Create(OpenFlags),
+    /// A file was created (O_CREAT where nothing was, creat(2)); how it was opened
+    /// is unknown where that was refused by a security hook.
+    Create(Datum<OpenFlags>),
     /// It was renamed.
     Rename {
         /// The old path.

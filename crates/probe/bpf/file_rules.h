@@ -141,7 +141,11 @@ __noinline int file_rules(struct judge *judge, struct process_state *actor, stru
 	known = path_bytes(judge, scratch, &places[PICKET_FILE_DIR], &places[PICKET_FILE_PATH]);
 	path_is(judge, PICKET_TEXT_FILE, known);
 	path_parts(judge, known);
-	if (kind == PICKET_FILE_OPEN || kind == PICKET_FILE_CREATE) {
+	if (scratch->file.open & PICKET_OPEN_UNTOLD) {
+		number_unknown(judge, PICKET_NUMBER_OPEN_READ);
+		number_unknown(judge, PICKET_NUMBER_OPEN_WRITE);
+		number_unknown(judge, PICKET_NUMBER_OPEN_CREATE);
+	} else if (kind == PICKET_FILE_OPEN || kind == PICKET_FILE_CREATE) {
 		number_is(judge, PICKET_NUMBER_OPEN_READ, !!(scratch->file.open & PICKET_OPEN_READ));
 		number_is(judge, PICKET_NUMBER_OPEN_WRITE, !!(scratch->file.open & PICKET_OPEN_WRITE));
 		number_is(judge, PICKET_NUMBER_OPEN_CREATE, !!(scratch->file.open & PICKET_OPEN_CREATE));

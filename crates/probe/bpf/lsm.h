@@ -322,7 +322,7 @@ int lsm_create(__u64 *ctx)
 		.dir = (void *)ctx[0],
 		.name = (void *)ctx[1],
 		.kind = PICKET_FILE_CREATE,
-		.open = PICKET_OPEN_CREATE,
+		.open = PICKET_OPEN_UNTOLD,
 	};
 
 	if (earlier || (type && type != S_IFREG))

@@ -227,6 +227,7 @@ enum picket_open_flag {
 	PICKET_OPEN_READ = 1,
 	PICKET_OPEN_WRITE = 2,
 	PICKET_OPEN_CREATE = 4,
+	PICKET_OPEN_UNTOLD = 8, // none of these is known: a security hook is not told
 };
 
 struct picket_file {

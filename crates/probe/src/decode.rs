@@ -255,9 +255,14 @@ impl Raw<'_> {
             write: u32::from(file.open) & wire::OPEN_WRITE != 0,
             create: u32::from(file.open) & wire::OPEN_CREATE != 0,
         };
+        let told = u32::from(file.open) & wire::OPEN_UNTOLD == 0;
         let operation = match kind {
             wire::FILE_OPEN => FileOperation::Open(flags),
-            wire::FILE_CREATE => FileOperation::Create(flags),
+            wire::FILE_CREATE => FileOperation::Create(if told {
+                Datum::Known(flags)
+            } else {
+                Datum::Unknown
+            }),
             wire::FILE_RENAME => FileOperation::Rename {
                 from: path::joined(texts.get(wire::FILE_FROM_DIR), texts.get(wire::FILE_FROM)),
             },

@@ -303,6 +303,7 @@ constants! {
         OPEN_READ = "PICKET_OPEN_READ" = 1,
         OPEN_WRITE = "PICKET_OPEN_WRITE" = 2,
         OPEN_CREATE = "PICKET_OPEN_CREATE" = 4,
+        OPEN_UNTOLD = "PICKET_OPEN_UNTOLD" = 8,
     }
     "picket_spared" {
         NOT_SPARED = "PICKET_NOT_SPARED" = 0,

@@ -1,6 +1,7 @@
 //! `picket sensor`: watches this host.
 
 use super::Format;
+use super::footing::Footing;
 use super::output::{self, Queue};
 use super::reload::{self, Request, Upkeep};
 use super::setup::{self, HostContext, RulePaths, Standings, summary};
@@ -196,12 +197,12 @@ impl Session {
         let colour = console::colour_on_stdout();
         let (queue, writer) = output::start(self.out, self.format, colour)?;
 
-        let pins = match &self.instance {
-            Some(instance) => claim(instance, self.on_exit, !set.policies.is_empty())?,
-            None => None,
+        let footing = match &self.instance {
+            Some(instance) => Footing::claim(instance, self.on_exit)?,
+            None => Footing::default(),
         };
-        let budgets = pins.as_ref().map(Pins::budgets);
-        let takeover = Takeover::new(pins, self.on_exit)?;
+        let budgets = footing.pins.as_ref().map(Pins::budgets);
+        let takeover = Takeover::new(footing.pins, self.on_exit)?;
         let needed = live::needed(&set).union(self.always);
         let probes = Probes::load(&ProbeConfig {
             ring_bytes: self.ring_mib << 20,
@@ -212,6 +213,9 @@ impl Session {
             budgets,
             ..ProbeConfig::default()
         })?;
+        if let Some(concern) = footing.concern.filter(|_| !set.policies.is_empty()) {
+            console::warning(&concern);
+        }
         if takeover.found_any() {
             console::note("blocks of the run before are in force: this one takes over");
         }
@@ -300,35 +304,6 @@ fn serve(socket: &Socket, desk: Desk) -> Result<()> {
     }
     server::start(socket, Arc::new(move |request| desk.answer(request)))
         .context("cannot start the control thread")
-}
-
-/// Claims the instance's place in the kernel. Without one, blocks work as ever,
-/// but nothing outlives this run.
-fn claim(instance: &str, on_exit: OnExit, has_policies: bool) -> Result<Option<Pins>> {
-    let keeps = on_exit == OnExit::Keep;
-    match Pins::claim(instance) {
-        Ok(None) if keeps => anyhow::bail!(
-            "another sensor runs as instance {instance}: stop it, or give this one a name of its own \
-             (--instance NAME)"
-        ),
-        Ok(None) => {
-            if has_policies {
-                console::note(&format!(
-                    "another sensor runs as instance {instance}: what this one's policies use of their \
-                     budgets will be forgotten when it ends (--instance NAME gives it a place of its own)"
-                ));
-            }
-            Ok(None)
-        }
-        Err(error) if keeps => Err(error).context("--on-exit keep"),
-        Err(error) => {
-            console::warning(&format!(
-                "what policies use of their budgets will be forgotten when the sensor ends: {error}"
-            ));
-            Ok(None)
-        }
-        claimed => Ok(claimed?),
-    }
 }
 
 fn join<T>(thread: std::thread::JoinHandle<T>, what: &str) -> Result<T> {

@@ -57,11 +57,11 @@ fn opened_and_created_files_are_told_apart() {
     });
     assert_eq!(
         created.operation,
-        FileOperation::Create(OpenFlags {
+        FileOperation::Create(Datum::Known(OpenFlags {
             read: false,
             write: true,
             create: true
-        })
+        }))
     );
     assert_eq!(created.errno, Datum::Known(0));
     let appended = done(&mut watch, pid, &directory.join("old"), |_| true);
@@ -84,11 +84,11 @@ fn opened_and_created_files_are_told_apart() {
     });
     done(&mut watch, pid, &directory.join("both"), |operation| {
         *operation
-            == FileOperation::Create(OpenFlags {
+            == FileOperation::Create(Datum::Known(OpenFlags {
                 read: true,
                 write: true,
                 create: true,
-            })
+            }))
     });
 }
 

@@ -289,7 +289,7 @@ impl Assembler {
                 EventClass::FileOpen
             }
             FileOperation::Create(flags) => {
-                detail.open = Datum::Known(flags);
+                detail.open = flags;
                 EventClass::FileCreate
             }
             FileOperation::Rename { from } => {
