@@ -19,6 +19,10 @@ use std::path::{Path, PathBuf};
 const FALCO_US: [(u32, f64); 2] = [(25, 162.0), (300, 334.0)];
 
 fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if enforcement::part(&args)? {
+        return Ok(());
+    }
     let picket: PathBuf = std::env::args_os()
         .nth(1)
         .context("usage: picket-bench-sensor PATH-TO-PICKET [sensor | enforcement]")?

@@ -1,9 +1,10 @@
 //! From the start of an exec to the decision, as the sensor tells it.
 
-use super::Cgroup;
+use super::{Cgroup, undisturbed};
 use crate::sensor::Sensor;
 use anyhow::{Context, Result, ensure};
 use std::fs::File;
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -20,6 +21,18 @@ pub struct Latency {
     pub p999: f64,
 }
 
+/// Enters the cgroup, executes the victim, and prints how many were killed.
+pub fn execute(victim: &str, cgroup: &Path) -> Result<()> {
+    const SIGKILL: i32 = 9;
+    std::fs::write(cgroup.join("cgroup.procs"), "0")?;
+    let mut killed = 0;
+    for _ in 0..EXECUTIONS {
+        let status = Command::new(victim).status();
+        killed += usize::from(status.is_ok_and(|status| status.signal() == Some(SIGKILL)));
+    }
+    Ok(writeln!(std::io::stdout(), "{killed}")?)
+}
+
 /// Executes the victim again and again under a rule that kills it.
 pub fn measure(
     picket: &Path,
@@ -32,12 +45,9 @@ pub fn measure(
     let args = super::args(rules, cgroup);
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let sensor = Sensor::start_to(picket, &args, Stdio::from(File::create(&findings)?))?;
-    let mut killed = 0;
-    for _ in 0..EXECUTIONS {
-        const SIGKILL: i32 = 9;
-        let status = cgroup.inside(Command::new(victim)).status();
-        killed += usize::from(status.is_ok_and(|status| status.signal() == Some(SIGKILL)));
-    }
+    let victim = victim.display().to_string();
+    let killed = undisturbed::run(&["--victims", &victim, &cgroup.path.display().to_string()])?;
+    let killed = killed.trim().parse().context("no number of the killed")?;
     sensor.stop()?;
     let mut latencies = Vec::new();
     for line in std::fs::read_to_string(&findings)?.lines() {

@@ -1,5 +1,6 @@
 //! Operations whose cost is measured, one after the other on one thread.
 
+use super::undisturbed;
 use anyhow::{Context, Result};
 use std::hint::black_box;
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -33,13 +34,30 @@ impl Load {
         }
     }
 
-    fn count(self) -> u32 {
+    /// Operations a measurement.
+    pub fn count(self) -> u32 {
         match self {
             Load::Process => 1_500,
             Load::Connect => 20_000,
             Load::Question => 20_000,
             Load::Syscall => 2_000_000,
         }
+    }
+
+    /// The same, for a command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Load::Process => "process",
+            Load::Connect => "connect",
+            Load::Question => "question",
+            Load::Syscall => "syscall",
+        }
+    }
+
+    /// Nanoseconds an operation, measured in a process of its own.
+    pub fn measure(self) -> Result<f64> {
+        let said = undisturbed::run(&["--load", self.word()])?;
+        said.trim().parse().context("the load said no number")
     }
 
     /// Nanoseconds an operation.

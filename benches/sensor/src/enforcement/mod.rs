@@ -6,15 +6,14 @@ mod kills;
 mod load;
 mod programs;
 mod rules;
+mod undisturbed;
 
 use crate::sensor::Sensor;
 use anyhow::{Context, Result};
 use load::Load;
 use programs::Statistics;
 use std::io::Write;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Rounds; in each every setting runs once.
 const ROUNDS: usize = 9;
@@ -38,6 +37,23 @@ pub fn report(picket: &Path, folder: &Path, out: &mut dyn Write) -> Result<()> {
     costs(&settings, out)?;
     own_time(picket, &settings, &cgroup, out)?;
     latencies(picket, folder, &cgroup, out)
+}
+
+/// The parts of this program that run in a process of their own; true if the
+/// arguments asked for one.
+pub fn part(args: &[String]) -> Result<bool> {
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args[..] {
+        ["--load", word] => {
+            let mut loads = Load::ALL.into_iter();
+            let load = loads.find(|load| load.word() == word);
+            let measured = load.context("no such load")?.run()?;
+            writeln!(std::io::stdout(), "{measured}")?;
+        }
+        ["--victims", victim, cgroup] => kills::execute(victim, Path::new(cgroup))?,
+        _ => return Ok(false),
+    }
+    Ok(true)
 }
 
 /// Rules, or no sensor at all, and what was measured so.
@@ -82,7 +98,7 @@ impl Setting {
     fn round(&mut self, picket: &Path, cgroup: &Cgroup) -> Result<()> {
         let sensor = self.start(picket, cgroup)?;
         for (load, measured) in Load::ALL.into_iter().zip(&mut self.measured) {
-            measured.push(load.run()?);
+            measured.push(load.measure()?);
         }
         sensor.map(Sensor::stop).transpose()?;
         Ok(())
@@ -93,6 +109,12 @@ impl Setting {
     fn slower(&self, than: &Setting, load: usize) -> f64 {
         let pairs = self.measured[load].iter().zip(&than.measured[load]);
         median(pairs.map(|(own, other)| (own / other - 1.0) * 100.0))
+    }
+
+    /// How much longer an operation takes, in nanoseconds, likewise.
+    fn longer(&self, than: &Setting, load: usize) -> f64 {
+        let pairs = self.measured[load].iter().zip(&than.measured[load]);
+        median(pairs.map(|(own, other)| own - other))
     }
 }
 
@@ -119,12 +141,13 @@ fn costs(settings: &[Setting], out: &mut dyn Write) -> Result<()> {
             };
             writeln!(
                 out,
-                "| {} ({:.2} us) | {rules} | {:.1} % | {:.1} % | {:.1} % | {aim} |",
+                "| {} ({:.2} us) | {rules} | {:.1} % | {:.1} % | {:.1} %, {:.2} us | {aim} |",
                 load.name(),
                 alone / 1e3,
                 pair[0].slower(none, at),
                 pair[1].slower(none, at),
                 pair[1].slower(&pair[0], at),
+                pair[1].longer(&pair[0], at) / 1e3,
             )?;
         }
     }
@@ -139,7 +162,6 @@ fn own_time(
     cgroup: &Cgroup,
     out: &mut dyn Write,
 ) -> Result<()> {
-    const PROCESSES: u32 = 3_000;
     let alone = median(settings[0].measured[0].iter().copied());
     writeln!(
         out,
@@ -150,10 +172,9 @@ fn own_time(
         let statistics = Statistics::on()?;
         let sensor = setting.start(picket, cgroup)?;
         let before = statistics.process_ns();
-        for _ in 0..PROCESSES {
-            Command::new("/bin/true").status()?;
-        }
-        times.push((statistics.process_ns() - before) as f64 / f64::from(PROCESSES));
+        Load::Process.measure()?;
+        let processes = f64::from(Load::Process.count());
+        times.push((statistics.process_ns() - before) as f64 / processes);
         sensor.map(Sensor::stop).transpose()?;
     }
     for (pair, time) in settings[1..].chunks_exact(2).zip(times.chunks_exact(2)) {
@@ -232,15 +253,6 @@ impl Cgroup {
             .join(format!("picket-bench-{}", std::process::id()));
         std::fs::create_dir(&path).context("cannot make a cgroup")?;
         Ok(Cgroup { path })
-    }
-
-    /// The command joins it before it executes.
-    fn inside(&self, mut command: Command) -> Command {
-        let members = self.path.join("cgroup.procs");
-        // SAFETY: between fork and exec it makes system calls only (the path is
-        // there already), and this process has one thread here.
-        unsafe { command.pre_exec(move || std::fs::write(&members, "0")) };
-        command
     }
 }
 
