@@ -16,8 +16,11 @@ const QUIET: Duration = Duration::from_millis(200);
 /// A file that is written for longer is read as it is.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How often the wall clock is looked at while an exception has an end.
+const CLOCK: Duration = Duration::from_secs(10);
+
 /// After a reload that time asked for and that was refused, it is tried again.
-const AGAIN: Duration = Duration::from_secs(60);
+const AGAIN_NS: i64 = 60_000_000_000;
 
 /// What the signals ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +46,9 @@ pub fn watch(rules: &RulePaths) -> Result<Option<RuleWatch>, String> {
 /// When a set has to be made anew although nobody changed it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Upkeep {
-    /// The kernel's tables hold an exception that ends then.
-    expires: Option<Instant>,
+    /// The kernel's tables hold an exception that ends then, nanoseconds since the
+    /// epoch.
+    expires_ns: Option<i64>,
     /// They hold users by their number, and users' names may be given anew.
     users: bool,
 }
@@ -55,19 +59,25 @@ impl Upkeep {
         let Some(kernel) = &set.kernel else {
             return Upkeep::default();
         };
-        let left = kernel.compiled.expires_ns.map(|at| {
-            let left = at.saturating_sub(live::epoch_ns());
-            Duration::from_nanos(u64::try_from(left).unwrap_or(0))
-        });
         Upkeep {
-            expires: left.and_then(|left| Instant::now().checked_add(left)),
+            expires_ns: kernel.compiled.expires_ns,
             users: set.program.uses(Field::Event(EventAttr::UserName)),
         }
     }
 
+    fn is_due(&self) -> bool {
+        self.expires_ns.is_some_and(|at| live::epoch_ns() >= at)
+    }
+
+    /// Rings when it may be due. The wall clock may be set meanwhile, so that it
+    /// rings now and then before that.
     fn timer(&self) -> Receiver<Instant> {
-        self.expires
-            .map_or_else(crossbeam_channel::never, crossbeam_channel::at)
+        let Some(at) = self.expires_ns else {
+            return crossbeam_channel::never();
+        };
+        let left = at.saturating_sub(live::epoch_ns());
+        let left = Duration::from_nanos(u64::try_from(left).unwrap_or(0));
+        crossbeam_channel::after(left.min(CLOCK))
     }
 }
 
@@ -109,8 +119,10 @@ pub fn serve(
                 }
             }
             recv(upkeep.timer()) -> _ => {
-                upkeep.expires = Instant::now().checked_add(AGAIN);
-                anew(&mut upkeep);
+                if upkeep.is_due() {
+                    upkeep.expires_ns = Some(live::epoch_ns().saturating_add(AGAIN_NS));
+                    anew(&mut upkeep);
+                }
             }
         }
     }
