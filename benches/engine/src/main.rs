@@ -42,8 +42,10 @@ fn main() -> Result<()> {
         rules,
     };
     // One size alone, for a profiler.
-    if let Some(size) = arguments.iter().find_map(|text| text.parse().ok()) {
-        println!("{:.0} ns an event", bench.program(size, 60).each_ns);
+    let mut numbers = arguments.iter().filter_map(|text| text.parse().ok());
+    if let Some(size) = numbers.next() {
+        let rounds = numbers.next().unwrap_or(60);
+        println!("{:.0} ns an event", bench.program(size, rounds).each_ns);
         return Ok(());
     }
     let figures: Figures = bench.all()?;

@@ -27,19 +27,19 @@ pub(crate) struct Tables {
     pub any: [AnyTable; 2],
 }
 
-/// Where a unit's program stands.
+/// Where a unit's program stands. What asks only for the face of the process that
+/// the unit is found by comes first, then what asks only for its image.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Unit {
     pub classes: ClassSet,
     /// It may be found in more than one way in one event.
     pub shared: bool,
-    /// The program; what asks only for the text that the unit is found by comes
-    /// first, up to `text_end`.
+    /// Its first instruction.
     pub start: u32,
-    pub text_end: u32,
-    /// Up to here it asks only for the image that the unit is found by.
-    pub image_end: u32,
-    pub end: u32,
+    /// Where it goes on after what asks for the face.
+    pub after_face: u32,
+    /// Where it goes on after what asks for the image.
+    pub after_image: u32,
 }
 
 /// The patterns of one source, and the units found by each.
@@ -91,8 +91,10 @@ impl SourceTable {
 /// What is looked up in the process with one role.
 #[derive(Debug, Default)]
 pub(crate) struct LaneTable {
-    /// Sources that have postings.
-    pub sources: Box<[u16]>,
+    /// Sources of its face that have postings.
+    pub face_sources: Box<[u16]>,
+    /// Other sources of its image that have postings.
+    pub image_sources: Box<[u16]>,
     /// Units that nothing finds, but which ask for this image.
     pub always: Box<[u32]>,
     /// Each unit that is found in this role.
@@ -102,6 +104,11 @@ pub(crate) struct LaneTable {
 impl LaneTable {
     pub(crate) fn is_empty(&self) -> bool {
         self.always.is_empty() && self.posted.is_empty()
+    }
+
+    /// Whether a face leaves fewer units possible than there are.
+    pub(crate) fn looks_at_face(&self) -> bool {
+        !self.always.is_empty() || !self.face_sources.is_empty()
     }
 }
 

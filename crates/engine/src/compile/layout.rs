@@ -6,7 +6,7 @@ use crate::compile::normal::{Interner, Source, Tree};
 use crate::compile::pattern::Pattern;
 use crate::index::grams::GramCounts;
 use crate::index::source::SourceIndex;
-use crate::run::code::{Code, Instruction, Literal, NO_SLOT, Place, REJECT, Role};
+use crate::run::code::{ACCEPT, Code, Instruction, Literal, NO_SLOT, Place, REJECT, Role};
 use crate::run::quick::Quick;
 use crate::tables::{AnyTable, EVENT, LaneTable, Posting, SourceTable, Tables, Unit};
 use picket_model::field::EventAttr;
@@ -28,6 +28,14 @@ struct Layout<'a> {
     any: [Vec<(u32, u32)>; 2],
     any_used: [ClassSet; 2],
     event_classes: BTreeMap<Source, ClassSet>,
+}
+
+/// What becomes a [`LaneTable`].
+#[derive(Default)]
+struct LaneSources {
+    face: Vec<u16>,
+    image: Vec<u16>,
+    posted: Vec<u32>,
 }
 
 #[derive(Default)]
@@ -83,14 +91,12 @@ pub(crate) fn layout(
 
 impl Layout<'_> {
     fn unit(&mut self, id: u32, classes: ClassSet, tree: Tree, frequencies: &Frequencies) -> Unit {
-        let start = self.instructions.len() as u32;
         let mut unit = Unit {
             classes,
             shared: false,
-            start,
-            text_end: start,
-            image_end: start,
-            end: start,
+            start: REJECT,
+            after_face: REJECT,
+            after_image: REJECT,
         };
         if tree == Tree::Constant(false) {
             return unit;
@@ -103,7 +109,7 @@ impl Layout<'_> {
                 unit.shared = self.may_be_found_twice(&cover);
                 self.post(id, classes, &cover);
             }
-            None => match home.role {
+            None => match home.0 {
                 Some(role) => self.lane_always[role as usize].push(id),
                 None if (id as usize) < self.rule_count => {
                     for class in classes.iter() {
@@ -113,7 +119,7 @@ impl Layout<'_> {
                 // A body that asks for no image is asked of every process.
                 None => {
                     self.lane_always[Role::Element as usize].push(id);
-                    home.role = Some(Role::Element);
+                    home.0 = Some(Role::Element);
                 }
             },
         }
@@ -126,19 +132,21 @@ impl Layout<'_> {
         .map(|part| (home.stage(&part, self.interner), self.cost(&part), part))
         .collect();
         parts.sort_by_key(|&(stage, cost, _)| (stage, cost));
-        for (stage, _, part) in parts {
-            let at = self.instructions.len() as u32;
-            let next = at + part.size() as u32;
-            self.emit(&part, at, next, REJECT);
-            unit.end = next;
-            if stage == 0 {
-                unit.text_end = next;
-            }
-            if stage <= 1 {
-                unit.image_end = next;
-            }
+        // Where each part begins; the program ends after the last.
+        let mut begins = Vec::with_capacity(parts.len() + 1);
+        let mut at = self.instructions.len() as u32;
+        for (.., part) in &parts {
+            begins.push(at);
+            at += part.size() as u32;
         }
-        unit.image_end = unit.image_end.max(unit.text_end);
+        begins.push(ACCEPT);
+        for ((.., part), places) in parts.iter().zip(begins.windows(2)) {
+            self.emit(part, places[0], places[1], REJECT);
+        }
+        let stages = |last: u8| parts.partition_point(|&(stage, ..)| stage <= last);
+        unit.start = begins[0];
+        unit.after_face = begins[stages(0)];
+        unit.after_image = begins[stages(1)];
         unit
     }
 
@@ -162,26 +170,14 @@ impl Layout<'_> {
         self.any_used[list] = self.any_used[list].union(classes);
     }
 
-    /// What a unit is found by, as far as that is one thing.
+    /// Whose process a unit is found by, as far as that is one.
     fn home(&self, cover: Option<&Cover>, tree: &Tree) -> Home {
         let Some(cover) = cover else {
-            return Home {
-                role: self.only_role(tree),
-                source: None,
-            };
+            return Home(self.only_role(tree));
         };
         let mut roles = cover.literals.iter().map(|literal| literal.place.role());
-        let role = roles.next().flatten();
-        if role.is_none() || !roles.all(|other| other == role) {
-            return Home::default();
-        }
-        let source = |literal: &Literal| self.interner.atoms[literal.id as usize].source;
-        let mut sources = cover.literals.iter().map(source);
-        let first = sources.next();
-        Home {
-            role,
-            source: first.filter(|first| sources.all(|other| other == *first)),
-        }
+        let first = roles.next().flatten();
+        Home(first.filter(|_| roles.all(|other| other == first)))
     }
 
     /// The role whose image the tree's parts ask for most, if they ask for any.
@@ -193,10 +189,7 @@ impl Layout<'_> {
         Role::ALL
             .into_iter()
             .map(|role| {
-                let home = Home {
-                    role: Some(role),
-                    source: None,
-                };
+                let home = Home(Some(role));
                 let asks =
                     |part: &&Tree| part.has_literals() && home.stage(part, self.interner) <= 1;
                 (parts.iter().filter(asks).count(), role)
@@ -214,6 +207,11 @@ impl Layout<'_> {
                 place => {
                     let source = self.interner.atoms[literal.id as usize].source;
                     let role = place.role().map_or(EVENT, |role| role as usize);
+                    let in_exec_only = matches!(place, Place::Process | Place::Parent);
+                    if in_exec_only && !classes.contains(EventClass::ProcessExec) {
+                        // There is no such process: the literal is false.
+                        continue;
+                    }
                     if role == EVENT {
                         let used = self.event_classes.entry(source).or_default();
                         *used = used.union(classes);
@@ -293,7 +291,7 @@ impl Layout<'_> {
 
     fn tables(self, frequencies: &Frequencies) -> Tables {
         let mut tables = Tables::default();
-        let mut lanes: [(Vec<u16>, Vec<u32>); 4] = Default::default();
+        let mut lanes: [LaneSources; 4] = Default::default();
         let mut event_sources: [Vec<u16>; 9] = Default::default();
         let mut sources = Vec::with_capacity(self.sources.len());
         let none = GramCounts::new();
@@ -301,8 +299,13 @@ impl Layout<'_> {
             let counts = frequencies.grams(source).unwrap_or(&none);
             for (role, lane) in lanes.iter_mut().enumerate() {
                 if !postings.posted[role].is_empty() {
-                    lane.0.push(number);
-                    lane.1.extend_from_slice(&postings.posted[role]);
+                    let sources = if source.is_of_face() {
+                        &mut lane.face
+                    } else {
+                        &mut lane.image
+                    };
+                    sources.push(number);
+                    lane.posted.extend_from_slice(&postings.posted[role]);
                 }
             }
             if let Some(classes) = self.event_classes.get(&source) {
@@ -313,13 +316,12 @@ impl Layout<'_> {
             sources.push(postings.table(source, counts));
         }
         tables.sources = sources.into();
-        for ((lane, (sources, posted)), always) in
-            tables.lanes.iter_mut().zip(lanes).zip(self.lane_always)
-        {
+        for ((lane, sources), always) in tables.lanes.iter_mut().zip(lanes).zip(self.lane_always) {
             *lane = LaneTable {
-                sources: sources.into(),
+                face_sources: sources.face.into(),
+                image_sources: sources.image.into(),
                 always: always.into(),
-                posted: unique(posted),
+                posted: unique(sources.posted),
             };
         }
         for class in EventClass::ALL {
@@ -339,27 +341,20 @@ fn is_atom(literal: Literal) -> bool {
     literal.place.role().is_some() || literal.place == Place::Event
 }
 
-/// What a unit is found by.
-#[derive(Debug, Clone, Copy, Default)]
-struct Home {
-    role: Option<Role>,
-    source: Option<Source>,
-}
+/// Whose process a unit is found by.
+#[derive(Debug, Clone, Copy)]
+struct Home(Option<Role>);
 
 impl Home {
-    /// 0 if the part asks for the home's text alone, 1 if for its image, else 2.
-    fn stage(&self, part: &Tree, interner: &Interner) -> u8 {
+    /// 0 if the part asks for the face of the home's process alone, 1 if for its
+    /// image, else 2.
+    fn stage(self, part: &Tree, interner: &Interner) -> u8 {
         let mut stage = 0;
         part.literals(&mut |literal| {
-            let own = match (literal.place.role(), self.role) {
-                (Some(role), Some(home)) if role == home => {
-                    let source = interner.atoms[literal.id as usize].source;
-                    match self.source {
-                        _ if !source.is_of_image() => 2,
-                        Some(home) if home == source => 0,
-                        _ => 1,
-                    }
-                }
+            let at_home = literal.place.role().is_some() && literal.place.role() == self.0;
+            let own = match at_home.then(|| interner.atoms[literal.id as usize].source) {
+                Some(source) if source.is_of_face() => 0,
+                Some(source) if source.is_of_image() => 1,
                 _ => 2,
             };
             stage = stage.max(own);

@@ -7,6 +7,7 @@ use crate::compile::pattern::{Pattern, patterns};
 use crate::naive::{Node, PreparedTest};
 use crate::regexes::LazyRegex;
 use crate::run::code::{Literal, Place, Role};
+use crate::run::faces;
 use crate::run::quick::{Constants, Quick};
 use picket_lang::ir::{Expr, Predicate, Rule, Test, TextTest};
 use picket_model::field::{EventAttr, Field, ProcessAttr, ProcessList, Subject};
@@ -23,6 +24,11 @@ pub(crate) enum Source {
 }
 
 impl Source {
+    /// Whether it is a part of what a process looks like ([`crate::run::faces`]).
+    pub(crate) fn is_of_face(self) -> bool {
+        matches!(self, Source::Process(attr) if faces::ATTRIBUTES.contains(&attr))
+    }
+
     /// Whether it is the same for as long as the process keeps its image.
     pub(crate) fn is_of_image(self) -> bool {
         matches!(self, Source::Process(attr) if attr != ProcessAttr::Pid)

@@ -97,7 +97,7 @@ pub(crate) struct Instruction {
     pub quick: Quick,
     /// Where its truth is kept while the event is evaluated, or [`NO_SLOT`].
     pub slot: u32,
-    /// Where to go on; [`REJECT`] ends it.
+    /// Where to go on; [`ACCEPT`] and [`REJECT`] end it.
     pub then: u32,
     /// Where to go on otherwise.
     pub otherwise: u32,
@@ -105,6 +105,8 @@ pub(crate) struct Instruction {
 
 /// The condition does not hold.
 pub(crate) const REJECT: u32 = u32::MAX;
+/// The condition holds.
+pub(crate) const ACCEPT: u32 = u32::MAX - 1;
 /// The literal is cheaper to evaluate than to remember.
 pub(crate) const NO_SLOT: u32 = u32::MAX;
 
@@ -185,19 +187,20 @@ pub(crate) struct Outcome {
 }
 
 impl Code {
-    /// Runs the instructions from `start` to `end`, taking unknown literals as told.
+    /// Runs the instructions from `start` until it would go on at `until`, taking
+    /// unknown literals as told.
     #[inline]
     pub(crate) fn run(
         &self,
         start: u32,
-        end: u32,
+        until: u32,
         unknown_holds: bool,
         view: &View<'_>,
         work: &mut Work,
     ) -> Outcome {
         let mut at = start;
         let mut met_unknown = false;
-        while at != end {
+        while at != until {
             if at == REJECT {
                 return Outcome {
                     holds: false,
