@@ -1,6 +1,6 @@
 //! What is measured.
 
-use crate::measure::{self, least};
+use crate::measure::{self, Lines, least};
 use crate::peers::{self, Peer};
 use crate::workload::{Neutral, World};
 use crate::{SIZES, rules};
@@ -43,6 +43,9 @@ pub struct SizeFigures {
     pub rules: usize,
     pub naive_ns: f64,
     pub program_ns: f64,
+    /// The same if all command lines were known, and if all were new.
+    pub known_ns: f64,
+    pub new_ns: f64,
     pub compile_ms: f64,
     pub memory: usize,
     pub candidates: f64,
@@ -62,6 +65,9 @@ pub struct HostileFigures {
 /// A measured program.
 pub struct Measured {
     pub each_ns: f64,
+    /// The same if all command lines were known, and if all were new.
+    pub known_ns: f64,
+    pub new_ns: f64,
     pub compile_ms: f64,
     pub memory: usize,
     pub candidates: f64,
@@ -100,25 +106,40 @@ impl Bench {
     /// The program over so many rules.
     pub fn program(&self, size: usize, rounds: usize) -> Measured {
         let (program, compile_ms) = self.compile(&self.rules[..size.min(self.rules.len())]);
-        let mut scratch = Scratch::new();
-        let mut verdicts = Verdicts::default();
-        let each_ns = least(rounds, || {
-            measure::hot(&self.neutral, |event| {
-                program.evaluate(event, &mut scratch, &mut verdicts);
-            })
-        });
-        let asked: u64 = scratch
-            .stats(&program)
-            .iter()
-            .map(|stats| stats.candidates)
-            .sum();
+        let known_ns = self.run(&program, Lines::Known, rounds).0;
+        let new_ns = self.run(&program, Lines::New, rounds).0;
+        let (each_ns, candidates) = self.run(&program, Lines::AsTheyCome, rounds);
         Measured {
             each_ns,
+            known_ns,
+            new_ns,
             compile_ms,
             memory: program.memory(),
-            candidates: asked as f64 / (rounds * self.neutral.len()) as f64,
+            candidates,
             program,
         }
+    }
+
+    /// Nanoseconds and candidates for an event, the caches being empty at first.
+    pub fn run(&self, program: &Program, lines: Lines, rounds: usize) -> (f64, f64) {
+        let mut verdicts = Verdicts::default();
+        let mut candidates = 0;
+        let ns = least(rounds, || {
+            let mut scratch = Scratch::new();
+            let ns = measure::hot_with(&self.neutral, lines, |event| {
+                program.evaluate(event, &mut scratch, &mut verdicts);
+            });
+            let stats = scratch.stats(program);
+            candidates = stats.iter().map(|rule| rule.candidates).sum();
+            ns
+        });
+        (ns, candidates as f64 / self.neutral.len() as f64)
+    }
+
+    /// One size and one kind of command lines, for a profiler.
+    pub fn profiled(&self, size: usize, lines: Lines, rounds: usize) -> f64 {
+        let (program, _) = self.compile(&self.rules[..size.min(self.rules.len())]);
+        self.run(&program, lines, rounds).0
     }
 
     fn size(&self, size: usize) -> Result<SizeFigures> {
@@ -145,6 +166,8 @@ impl Bench {
             rules: size,
             naive_ns,
             program_ns: measured.each_ns,
+            known_ns: measured.known_ns,
+            new_ns: measured.new_ns,
             compile_ms: measured.compile_ms,
             memory: measured.memory,
             candidates: measured.candidates,

@@ -17,6 +17,7 @@ mod program;
 pub mod regexes;
 mod run;
 mod scratch;
+mod search;
 mod show;
 mod stats;
 mod tables;

@@ -27,8 +27,9 @@ pub(crate) struct Tables {
     pub any: [AnyTable; 2],
 }
 
-/// Where a unit's program stands. What asks only for the face of the process that
-/// the unit is found by comes first, then what asks only for its image.
+/// Where a unit's program stands. First comes what the unit is found by, then what
+/// asks only for the face of the process it is found by, then what asks only for
+/// its image.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Unit {
     pub classes: ClassSet,
@@ -36,6 +37,8 @@ pub(crate) struct Unit {
     pub shared: bool,
     /// Its first instruction.
     pub start: u32,
+    /// Where it goes on if it was found by a proof of what it is found by.
+    pub after_found: u32,
     /// Where it goes on after what asks for the face.
     pub after_face: u32,
     /// Where it goes on after what asks for the image.
@@ -47,6 +50,8 @@ pub(crate) struct Unit {
 pub(crate) struct SourceTable {
     pub source: Source,
     pub index: SourceIndex,
+    /// By pattern: whether it proves what is looked for.
+    pub proofs: Box<[bool]>,
     /// By pattern: where its postings begin; and the end of the last.
     pub starts: Box<[u32]>,
     /// Role and unit, by pattern.
@@ -144,6 +149,7 @@ impl Tables {
             .map(|table| {
                 table.index.memory()
                     + words(&table.starts)
+                    + table.proofs.len()
                     + table.postings.len() * 4
                     + table.posted.iter().map(|list| words(list)).sum::<usize>()
             })

@@ -84,7 +84,7 @@ impl Frequencies {
     pub(crate) fn looking(&self, pattern: &Pattern) -> f64 {
         match pattern {
             Pattern::Ask => 100.0,
-            Pattern::Contains(text) => match text.len() {
+            Pattern::Contains(needle) => match needle.form.len() {
                 0..4 => 15.0,
                 4 => 0.5,
                 5 | 6 => 0.1,
@@ -110,8 +110,8 @@ fn guess(pattern: &Pattern) -> f64 {
         Pattern::Equals(_) => 0.002,
         Pattern::Number(_) => 0.02,
         Pattern::Range(..) | Pattern::Network(_) => 0.2,
-        Pattern::Prefix(text) | Pattern::Suffix(text) | Pattern::Contains(text) => {
-            0.5f64.powi(text.len().min(14) as i32)
+        Pattern::Prefix(needle) | Pattern::Suffix(needle) | Pattern::Contains(needle) => {
+            0.5f64.powi(needle.form.len().min(14) as i32)
         }
     }
 }

@@ -95,6 +95,7 @@ impl Layout<'_> {
             classes,
             shared: false,
             start: REJECT,
+            after_found: REJECT,
             after_face: REJECT,
             after_image: REJECT,
         };
@@ -104,6 +105,10 @@ impl Layout<'_> {
         tree.literals(&mut |literal| self.note(literal, classes));
         let cover = cover(&tree, self.interner, frequencies);
         let mut home = self.home(cover.as_ref(), &tree);
+        let found_by = match &cover {
+            Some(Cover { literals, .. }) if literals.len() == 1 => Some(Tree::Literal(literals[0])),
+            _ => None,
+        };
         match cover {
             Some(cover) => {
                 unit.shared = self.may_be_found_twice(&cover);
@@ -123,13 +128,19 @@ impl Layout<'_> {
                 }
             },
         }
-        let mut parts: Vec<(u8, u32, Tree)> = match tree {
+        let mut parts: Vec<(Stage, u32, Tree)> = match tree {
             Tree::And(parts) => parts,
             Tree::Constant(_) => Vec::new(),
             tree => vec![tree],
         }
         .into_iter()
-        .map(|part| (home.stage(&part, self.interner), self.cost(&part), part))
+        .map(|part| {
+            let stage = match &found_by {
+                Some(literal) if *literal == part => Stage::Found,
+                _ => home.stage(&part, self.interner),
+            };
+            (stage, self.cost(&part), part)
+        })
         .collect();
         parts.sort_by_key(|&(stage, cost, _)| (stage, cost));
         // Where each part begins; the program ends after the last.
@@ -143,10 +154,11 @@ impl Layout<'_> {
         for ((.., part), places) in parts.iter().zip(begins.windows(2)) {
             self.emit(part, places[0], places[1], REJECT);
         }
-        let stages = |last: u8| parts.partition_point(|&(stage, ..)| stage <= last);
+        let after = |last: Stage| begins[parts.partition_point(|&(stage, ..)| stage <= last)];
         unit.start = begins[0];
-        unit.after_face = begins[stages(0)];
-        unit.after_image = begins[stages(1)];
+        unit.after_found = after(Stage::Found);
+        unit.after_face = after(Stage::Face);
+        unit.after_image = after(Stage::Image);
         unit
     }
 
@@ -190,8 +202,9 @@ impl Layout<'_> {
             .into_iter()
             .map(|role| {
                 let home = Home(Some(role));
-                let asks =
-                    |part: &&Tree| part.has_literals() && home.stage(part, self.interner) <= 1;
+                let asks = |part: &&Tree| {
+                    part.has_literals() && home.stage(part, self.interner) < Stage::Rest
+                };
                 (parts.iter().filter(asks).count(), role)
             })
             .filter(|(count, _)| *count > 0)
@@ -345,17 +358,28 @@ fn is_atom(literal: Literal) -> bool {
 #[derive(Debug, Clone, Copy)]
 struct Home(Option<Role>);
 
+/// When a part is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    /// It is what the unit is found by.
+    Found,
+    /// It asks for the face of the home's process.
+    Face,
+    /// It asks for its image.
+    Image,
+    /// It asks for more.
+    Rest,
+}
+
 impl Home {
-    /// 0 if the part asks for the face of the home's process alone, 1 if for its
-    /// image, else 2.
-    fn stage(self, part: &Tree, interner: &Interner) -> u8 {
-        let mut stage = 0;
+    fn stage(self, part: &Tree, interner: &Interner) -> Stage {
+        let mut stage = Stage::Face;
         part.literals(&mut |literal| {
             let at_home = literal.place.role().is_some() && literal.place.role() == self.0;
             let own = match at_home.then(|| interner.atoms[literal.id as usize].source) {
-                Some(source) if source.is_of_face() => 0,
-                Some(source) if source.is_of_image() => 1,
-                _ => 2,
+                Some(source) if source.is_of_face() => Stage::Face,
+                Some(source) if source.is_of_image() => Stage::Image,
+                _ => Stage::Rest,
             };
             stage = stage.max(own);
         });
@@ -380,6 +404,7 @@ impl Postings {
         SourceTable {
             source,
             index: SourceIndex::new(&self.patterns, counts),
+            proofs: self.patterns.iter().map(Pattern::is_proof).collect(),
             starts,
             postings,
             posted: self.posted.map(unique),

@@ -13,14 +13,14 @@ use picket_lang::ir::{IpNetwork, Test, TextMatch, TextTest};
 /// One way to find a predicate.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Pattern {
-    /// The text equals this (filter form).
-    Equals(Box<[u8]>),
+    /// The text equals this.
+    Equals(Needle),
     /// The text begins with this; never empty.
-    Prefix(Box<[u8]>),
+    Prefix(Needle),
     /// The text ends with this; never empty.
-    Suffix(Box<[u8]>),
+    Suffix(Needle),
     /// The text holds this; never empty.
-    Contains(Box<[u8]>),
+    Contains(Needle),
     /// Only the predicate itself can tell.
     Ask,
     /// The number is this.
@@ -33,6 +33,70 @@ pub(crate) enum Pattern {
     Bool(bool),
     /// There is a value.
     Present,
+}
+
+/// A text to be found in others.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Needle {
+    /// In filter form.
+    pub form: Box<[u8]>,
+    pub proof: Proof,
+}
+
+/// What it says of the predicate that a needle is found in a text of ASCII chars.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Proof {
+    /// It may hold.
+    None,
+    /// It holds, however upper and lower case are mixed.
+    AnyCase,
+    /// It holds if the text has exactly these bytes, else it does not.
+    Exact(Box<[u8]>),
+}
+
+impl Needle {
+    /// For a regex or glob that cannot do without it.
+    pub(crate) fn needed(form: impl Into<Box<[u8]>>) -> Needle {
+        Needle {
+            form: form.into(),
+            proof: Proof::None,
+        }
+    }
+
+    /// For a predicate that asks for nothing else.
+    fn whole(text: &str, ignore_case: bool) -> Needle {
+        let form = filter_form(text);
+        let proof = match ignore_case {
+            false => Proof::Exact(text.as_bytes().into()),
+            true if *form == *text.as_bytes() => Proof::AnyCase,
+            // A letter that is an ASCII one in filter form only.
+            true => Proof::None,
+        };
+        Needle { form, proof }
+    }
+}
+
+impl Pattern {
+    /// What a text must have, for patterns of texts.
+    pub(crate) fn needle(&self) -> Option<&Needle> {
+        match self {
+            Pattern::Equals(needle)
+            | Pattern::Prefix(needle)
+            | Pattern::Suffix(needle)
+            | Pattern::Contains(needle) => Some(needle),
+            _ => None,
+        }
+    }
+
+    /// Whether the predicate holds of each ASCII text that has the pattern.
+    pub(crate) fn is_proof(&self) -> bool {
+        match self {
+            Pattern::Ask | Pattern::Present => false,
+            pattern => pattern
+                .needle()
+                .is_none_or(|needle| needle.proof != Proof::None),
+        }
+    }
 }
 
 /// The char that stands for `c` in filter form: folded, and the two letters
@@ -81,23 +145,23 @@ pub(crate) fn patterns(test: &Test) -> Vec<Pattern> {
 }
 
 fn text_patterns(test: &TextTest, pattern: &str) -> Vec<Pattern> {
-    let form = filter_form(pattern);
+    let whole = || Needle::whole(pattern, test.ignore_case);
     if test.how == TextMatch::Equals {
-        return vec![Pattern::Equals(form)];
+        return vec![Pattern::Equals(whole())];
     }
     if pattern.is_empty() {
         return vec![Pattern::Present];
     }
     match test.how {
-        TextMatch::Equals => vec![Pattern::Equals(form)],
-        TextMatch::Contains => vec![Pattern::Contains(form)],
-        TextMatch::StartsWith => vec![Pattern::Prefix(form)],
-        TextMatch::EndsWith => vec![Pattern::Suffix(form)],
+        TextMatch::Equals => vec![Pattern::Equals(whole())],
+        TextMatch::Contains => vec![Pattern::Contains(whole())],
+        TextMatch::StartsWith => vec![Pattern::Prefix(whole())],
+        TextMatch::EndsWith => vec![Pattern::Suffix(whole())],
         TextMatch::Glob => vec![glob_pattern(&Glob::new(pattern, test.ignore_case))],
         TextMatch::Regex => match literals::required(pattern, test.ignore_case) {
             Some(literals) => literals
                 .into_iter()
-                .map(|literal| Pattern::Contains(literal.into_bytes().into()))
+                .map(|literal| Pattern::Contains(Needle::needed(literal.into_bytes())))
                 .collect(),
             None => vec![Pattern::Ask],
         },
@@ -125,13 +189,13 @@ fn glob_pattern(glob: &Glob) -> Pattern {
     }
     let Some((at, text)) = runs.into_iter().max_by_key(|(_, text)| text.len()) else {
         return match parts {
-            [] => Pattern::Equals(Box::new([])),
+            [] => Pattern::Equals(Needle::needed([])),
             [Part::Run] => Pattern::Present,
             _ => Pattern::Ask,
         };
     };
     let length = text.chars().count();
-    let form = text.into_bytes().into();
+    let form = Needle::needed(text.into_bytes());
     match (at == 0, at + length == parts.len()) {
         (true, true) => Pattern::Equals(form),
         (true, false) => Pattern::Prefix(form),
@@ -150,13 +214,28 @@ mod tests {
 
     #[test]
     fn a_glob_is_found_by_its_longest_run() {
-        let bytes = |text: &str| text.as_bytes().into();
+        let bytes = |text: &str| Needle::needed(text.as_bytes());
         assert_eq!(glob("/usr/*.so"), Pattern::Prefix(bytes("/usr/")));
         assert_eq!(glob("/u*.so.1"), Pattern::Suffix(bytes(".so.1")));
         assert_eq!(glob("*Lib*"), Pattern::Contains(bytes("lib")));
         assert_eq!(glob("abc"), Pattern::Equals(bytes("abc")));
         assert_eq!(glob("*"), Pattern::Present);
         assert_eq!(glob("?*"), Pattern::Ask);
+    }
+
+    #[test]
+    fn only_what_cannot_mislead_is_a_proof() {
+        let proof = |text, ignore_case| Needle::whole(text, ignore_case).proof;
+        assert_eq!(proof("curl", true), Proof::AnyCase);
+        assert_eq!(
+            proof("Curl", false),
+            Proof::Exact(b"Curl".as_slice().into())
+        );
+        // A long s is an s in filter form, but no test takes it for one.
+        assert_eq!(proof("\u{17F}h", true), Proof::None);
+        assert!(!Pattern::Ask.is_proof());
+        assert!(Pattern::Number(1).is_proof());
+        assert!(!Pattern::Contains(Needle::needed(*b"curl")).is_proof());
     }
 
     #[test]

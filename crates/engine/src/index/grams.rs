@@ -4,11 +4,24 @@
 //! Only every `stride`-th window of the text is looked at; therefore each
 //! literal is filed under `stride` neighbouring grams of its own, one of which
 //! falls on a window that is looked at, wherever the literal stands.
+//!
+//! Grams are taken without case, in the coarsest way: a bit that tells upper from
+//! lower case is set in every byte. So a text need not be brought into lower case
+//! before the pass.
 
-use crate::index::hash::{HashIndex, mix};
+use crate::index::hash::HashIndex;
 
 /// Length of a gram in bytes.
 pub(crate) const GRAM: usize = 4;
+
+/// What is the same in upper and lower case.
+const NO_CASE: u32 = 0x2020_2020;
+
+/// Spreads a gram over 32 bits.
+#[inline]
+fn spread(gram: u32) -> u32 {
+    gram.wrapping_mul(0x9E37_79B1)
+}
 
 /// How often grams occur in real texts, by hash.
 #[derive(Debug, Clone)]
@@ -26,13 +39,13 @@ impl GramCounts {
     }
 
     fn at(gram: u32) -> usize {
-        (gram.wrapping_mul(0x9E37_79B1) >> (32 - Self::BITS)) as usize
+        (spread(gram) >> (32 - Self::BITS)) as usize
     }
 
-    /// Counts each gram of a text in filter form.
+    /// Counts each gram of a text.
     pub(crate) fn add(&mut self, text: &[u8], times: u32) {
-        for window in text.grams() {
-            let count = &mut self.counts[Self::at(window)];
+        for gram in grams(text) {
+            let count = &mut self.counts[Self::at(gram)];
             *count = count.saturating_add(times);
         }
     }
@@ -43,15 +56,9 @@ impl GramCounts {
 }
 
 /// The grams of a text.
-trait Grams {
-    fn grams(&self) -> impl Iterator<Item = u32>;
-}
-
-impl Grams for [u8] {
-    fn grams(&self) -> impl Iterator<Item = u32> {
-        self.windows(GRAM)
-            .map(|window| u32::from_le_bytes([window[0], window[1], window[2], window[3]]))
-    }
+fn grams(text: &[u8]) -> impl Iterator<Item = u32> {
+    text.windows(GRAM)
+        .map(|window| u32::from_le_bytes([window[0], window[1], window[2], window[3]]) | NO_CASE)
 }
 
 /// Literals, to be found in one pass.
@@ -86,7 +93,7 @@ impl GramIndex {
         let mut pairs = Vec::with_capacity(literals.len() * stride);
         let mut places = Vec::with_capacity(literals.len() * stride);
         for &(number, text) in literals {
-            let grams: Vec<u32> = Grams::grams(text).collect();
+            let grams: Vec<u32> = grams(text).collect();
             let best = grams
                 .windows(stride)
                 .map(|grams| {
@@ -101,19 +108,20 @@ impl GramIndex {
             let Some((_, at)) = best else { continue };
             for (offset, &gram) in (at..).zip(&grams[at..at + stride]) {
                 *load.entry(gram).or_default() += 1;
-                pairs.push((mix(gram.into()), places.len() as u32));
+                pairs.push((key(gram), places.len() as u32));
                 places.push((number, offset as u32));
             }
         }
-        // Sixteen bits an entry keep chance hits at one in sixteen.
-        let bits = (pairs.len() * 16)
+        // Thirty-two bits an entry keep chance hits at one in thirty-two; more
+        // than fits the first cache costs more than it saves.
+        let bits = (pairs.len() * 32)
             .next_power_of_two()
             .trailing_zeros()
-            .clamp(9, 20);
-        let shift = 64 - bits;
+            .clamp(10, 18);
+        let shift = 32 - bits;
         let mut filter = vec![0u64; (1 << bits) / 64];
-        for (hash, _) in &pairs {
-            let bit = hash >> shift;
+        for (key, _) in &pairs {
+            let bit = (key >> 32) >> shift;
             filter[(bit / 64) as usize] |= 1 << (bit % 64);
         }
         GramIndex {
@@ -141,20 +149,34 @@ impl GramIndex {
     #[inline]
     fn scan_by<const STRIDE: usize>(&self, text: &[u8], found: &mut impl FnMut(u32, usize)) {
         let mut at = 0;
-        while let Some(window) = text.get(at..at + GRAM) {
-            let gram = u32::from_le_bytes([window[0], window[1], window[2], window[3]]);
-            let hash = mix(gram.into());
-            let bit = hash >> self.shift;
-            if self.filter[(bit / 64) as usize] >> (bit % 64) & 1 == 1 {
-                self.hit(hash, at, found);
+        while at + GRAM <= text.len() {
+            let bytes = match text[at..].first_chunk() {
+                Some(chunk) => u64::from_le_bytes(*chunk),
+                None => padded(&text[at..]),
+            };
+            let gram = |offset: usize| (bytes >> (8 * offset)) as u32 | NO_CASE;
+            let hits = (0..4)
+                .step_by(STRIDE)
+                .map(|offset| u32::from(self.may_have(gram(offset))) << offset)
+                .fold(0, |hits, hit| hits | hit);
+            if hits != 0 {
+                for offset in (0..4).filter(|offset| hits >> offset & 1 == 1) {
+                    self.hit(gram(offset), at + offset, found);
+                }
             }
-            at += STRIDE;
+            at += 4;
         }
     }
 
+    #[inline]
+    fn may_have(&self, gram: u32) -> bool {
+        let bit = spread(gram) >> self.shift;
+        self.filter[(bit / 64) as usize] >> (bit % 64) & 1 == 1
+    }
+
     #[inline(never)]
-    fn hit(&self, hash: u64, at: usize, found: &mut impl FnMut(u32, usize)) {
-        for place in self.table.get(hash) {
+    fn hit(&self, gram: u32, at: usize, found: &mut impl FnMut(u32, usize)) {
+        for place in self.table.get(key(gram)) {
             let (literal, offset) = self.places[place as usize];
             if let Some(start) = at.checked_sub(offset as usize) {
                 found(literal, start);
@@ -162,14 +184,22 @@ impl GramIndex {
         }
     }
 
-    /// How many grams it looks for.
-    pub(crate) fn len(&self) -> usize {
-        self.places.len()
-    }
-
     pub(crate) fn memory(&self) -> usize {
         self.filter.len() * 8 + self.table.memory() + self.places.len() * 8
     }
+}
+
+/// The last windows, followed by some that are not there: who compares sees that no
+/// literal ends in the text.
+fn padded(rest: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    bytes[..rest.len()].copy_from_slice(rest);
+    u64::from_le_bytes(bytes)
+}
+
+/// A gram's hash, and the gram itself, which tells it from all others.
+fn key(gram: u32) -> u64 {
+    u64::from(spread(gram)) << 32 | u64::from(gram)
 }
 
 #[cfg(test)]
@@ -187,20 +217,28 @@ mod tests {
                 .zip(literals.iter().map(|text| text.as_bytes()))
                 .collect();
             let index = GramIndex::new(stride, &numbered, &GramCounts::new());
-            for before in 0..9 {
+            for (before, after) in (0..19).flat_map(|before| (0..9).map(move |n| (before, n))) {
                 let text = format!(
                     "{}{}{}",
                     "-".repeat(before),
-                    literals[1],
-                    "+".repeat(before)
+                    literals[1].to_uppercase(),
+                    "+".repeat(after)
                 );
                 let mut hits = Vec::new();
                 index.scan(text.as_bytes(), |literal, at| hits.push((literal, at)));
                 assert!(
                     hits.contains(&(1, before)),
-                    "stride {stride}, {before} before"
+                    "stride {stride}, {before} before, {after} after"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_text_shorter_than_a_gram_has_none() {
+        let index = GramIndex::new(1, &[(0, b"abcd")], &GramCounts::new());
+        for text in ["", "a", "ab", "abc"] {
+            index.scan(text.as_bytes(), |_, _| panic!("a hit in {text}"));
         }
     }
 }

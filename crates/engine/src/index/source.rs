@@ -3,7 +3,7 @@
 use crate::compile::pattern::{Pattern, filter_char};
 use crate::index::grams::GramCounts;
 use crate::index::hash::{HashIndex, mix};
-use crate::index::texts::TextIndex;
+use crate::index::texts::{Text, TextIndex};
 use picket_model::event::Value;
 use std::net::IpAddr;
 
@@ -57,21 +57,22 @@ impl SourceIndex {
         }
     }
 
-    /// True if what a text of this length holds is better remembered.
-    pub(crate) fn is_dear(&self, length: usize) -> bool {
-        self.texts.is_dear(length)
-    }
-
-    /// Adds the patterns that a whole value holds; some perhaps twice.
+    /// Adds the patterns that a whole value holds, some perhaps twice. True if a
+    /// pattern that can prove its predicate does so here.
     #[inline]
-    pub(crate) fn look_up(&self, value: Value<'_>, filter: &mut FilterForm, hits: &mut Vec<u32>) {
+    pub(crate) fn look_up(
+        &self,
+        value: Value<'_>,
+        filter: &mut FilterForm,
+        hits: &mut Vec<u32>,
+    ) -> bool {
         hits.extend_from_slice(&self.present);
         match value {
-            Value::Str(text) => self.texts.look_up(filter.of(text), hits),
+            Value::Str(text) => return self.text(text, filter, hits),
             Value::List(list) => {
-                for text in list.iter() {
-                    self.texts.look_up(filter.of(text), hits);
-                }
+                return list
+                    .iter()
+                    .fold(true, |proof, text| proof & self.text(text, filter, hits));
             }
             Value::Int(number) => {
                 hits.extend(self.numbers.get(mix(number as u64)));
@@ -86,6 +87,20 @@ impl SourceIndex {
                 }
             }
         }
+        // Hashes may deceive.
+        false
+    }
+
+    #[inline]
+    fn text(&self, text: &str, filter: &mut FilterForm, hits: &mut Vec<u32>) -> bool {
+        let is_ascii = text.is_ascii();
+        let text = if is_ascii {
+            Text::Ascii(text.as_bytes())
+        } else {
+            Text::Form(filter.of(text))
+        };
+        self.texts.look_up(text, hits);
+        is_ascii
     }
 
     pub(crate) fn memory(&self) -> usize {

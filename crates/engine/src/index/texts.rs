@@ -1,8 +1,13 @@
 //! The patterns of one text field, arranged for looking them all up at once.
+//!
+//! Texts of ASCII chars are looked at as they are; the tables do not tell upper
+//! from lower case, and the comparison that follows does if the predicate does.
+//! Other texts come in filter form, and what is found in them proves nothing.
 
-use crate::compile::pattern::Pattern;
+use crate::compile::pattern::{Pattern, Proof};
 use crate::index::grams::{GramCounts, GramIndex, longest_stride};
-use crate::index::hash::{HashIndex, hash_bytes, mix};
+use crate::index::hash::{HashIndex, hash_any_case, mix};
+use crate::search::{begins_with_any_case, contains, contains_any_case, rarest};
 
 /// Keys of prefixes and suffixes are this long at most.
 const KEY: usize = 8;
@@ -10,8 +15,9 @@ const KEY: usize = 8;
 /// Looks up the patterns that a text holds.
 #[derive(Debug, Default)]
 pub(crate) struct TextIndex {
-    /// Where each pattern's text stands in `bytes`; by pattern number.
-    places: Box<[(u32, u32)]>,
+    /// By pattern number.
+    needles: Box<[Place]>,
+    /// What they are compared with: filter forms and exact texts.
     bytes: Box<[u8]>,
     equals: HashIndex,
     prefixes: Affixes,
@@ -21,6 +27,17 @@ pub(crate) struct TextIndex {
     short: Box<[u32]>,
     /// Hit by every text: only the predicate itself can tell.
     asks: Box<[u32]>,
+}
+
+/// Where a needle's texts stand.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    start: u32,
+    /// The length of the filter form.
+    length: u32,
+    /// The exact text begins at `start + length` and ends here; no longer than the
+    /// filter form if case does not count.
+    end: u32,
 }
 
 /// Prefixes, or suffixes, by their outermost bytes.
@@ -65,30 +82,35 @@ fn affix_hash(key: u64, length: u8) -> u64 {
     mix(key ^ u64::from(length) << 59)
 }
 
-/// The first bytes of a text, zero-filled.
+/// What is the same in upper and lower case.
+const NO_CASE: u64 = 0x2020_2020_2020_2020;
+
+/// The first bytes of a text without case, zero-filled.
 #[inline]
 fn head(text: &[u8]) -> u64 {
-    match text.first_chunk::<KEY>() {
+    let bytes = match text.first_chunk::<KEY>() {
         Some(chunk) => u64::from_le_bytes(*chunk),
         None => {
             let mut chunk = [0; KEY];
             chunk[..text.len()].copy_from_slice(text);
             u64::from_le_bytes(chunk)
         }
-    }
+    };
+    bytes | NO_CASE
 }
 
-/// The last bytes of a text, zero-filled in front.
+/// The last bytes of a text without case, zero-filled in front.
 #[inline]
 fn tail(text: &[u8]) -> u64 {
-    match text.last_chunk::<KEY>() {
+    let bytes = match text.last_chunk::<KEY>() {
         Some(chunk) => u64::from_be_bytes(*chunk),
         None => {
             let mut chunk = [0; KEY];
             chunk[KEY - text.len()..].copy_from_slice(text);
             u64::from_be_bytes(chunk)
         }
-    }
+    };
+    bytes | NO_CASE
 }
 
 /// The lowest `length` bytes of a key.
@@ -101,44 +123,55 @@ fn low_bytes(key: u64, length: u8) -> u64 {
     }
 }
 
+/// A text that is looked at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Text<'t> {
+    /// All its chars are ASCII.
+    Ascii(&'t [u8]),
+    /// In filter form.
+    Form(&'t [u8]),
+}
+
 impl TextIndex {
     /// Patterns are known by their place in `patterns`; those that are no text
     /// patterns are left out.
     pub(crate) fn new(patterns: &[Pattern], counts: &GramCounts) -> TextIndex {
         let mut index = TextIndex::default();
         let mut bytes = Vec::new();
-        let mut places = Vec::with_capacity(patterns.len());
+        let mut needles = Vec::with_capacity(patterns.len());
         let (mut equals, mut prefixes, mut suffixes) = (Vec::new(), Vec::new(), Vec::new());
         let mut contains: Vec<(u32, &[u8])> = Vec::new();
         let mut asks = Vec::new();
         for (pattern, number) in patterns.iter().zip(0u32..) {
-            let text: &[u8] = match pattern {
-                Pattern::Equals(text) => {
-                    equals.push((hash_bytes(text, 0), number));
-                    text
-                }
-                Pattern::Prefix(text) => {
-                    let length = text.len().min(KEY) as u8;
-                    prefixes.push((low_bytes(head(text), length), length, number));
-                    text
-                }
-                Pattern::Suffix(text) => {
-                    let length = text.len().min(KEY) as u8;
-                    suffixes.push((low_bytes(tail(text), length), length, number));
-                    text
-                }
-                Pattern::Contains(text) => {
-                    contains.push((number, text));
-                    text
-                }
-                Pattern::Ask => {
-                    asks.push(number);
-                    &[]
-                }
-                _ => &[],
+            if *pattern == Pattern::Ask {
+                asks.push(number);
+            }
+            let Some(needle) = pattern.needle() else {
+                needles.push(Place::default());
+                continue;
             };
-            places.push((bytes.len() as u32, text.len() as u32));
-            bytes.extend_from_slice(text);
+            let form = &needle.form;
+            let length = form.len().min(KEY) as u8;
+            match pattern {
+                Pattern::Equals(_) => equals.push((hash_any_case(form), number)),
+                Pattern::Prefix(_) => {
+                    prefixes.push((low_bytes(head(form), length), length, number))
+                }
+                Pattern::Suffix(_) => {
+                    suffixes.push((low_bytes(tail(form), length), length, number))
+                }
+                _ => contains.push((number, form)),
+            }
+            let start = bytes.len() as u32;
+            bytes.extend_from_slice(form);
+            if let Proof::Exact(own) = &needle.proof {
+                bytes.extend_from_slice(own);
+            }
+            needles.push(Place {
+                start,
+                length: form.len() as u32,
+                end: bytes.len() as u32,
+            });
         }
         let (stride, short) = best_stride(&contains);
         contains.retain(|(number, _)| short.binary_search(number).is_err());
@@ -148,75 +181,86 @@ impl TextIndex {
         index.prefixes = Affixes::new(&prefixes);
         index.suffixes = Affixes::new(&suffixes);
         index.asks = asks.into();
-        index.places = places.into();
+        index.needles = needles.into();
         index.bytes = bytes.into();
         index
     }
 
-    /// True if what a text of this length holds is better remembered than
-    /// looked up again: a text that is read in one quick pass is not.
-    pub(crate) fn is_dear(&self, length: usize) -> bool {
-        /// A slot of the memo is farther away than a text this short is long.
-        const SHORT: usize = 64;
-        /// Fewer literals than this are rarely found by chance.
-        const FEW: usize = 256;
-        let searched = !self.short.is_empty() || !self.asks.is_empty();
-        searched || length >= SHORT && self.grams.len() >= FEW
-    }
-
-    /// Adds the numbers of the patterns that the text (in filter form) holds;
-    /// a number may be added twice.
+    /// Adds the numbers of the patterns that the text holds; a number may be added
+    /// twice.
     #[inline]
-    pub(crate) fn look_up(&self, text: &[u8], hits: &mut Vec<u32>) {
+    pub(crate) fn look_up(&self, text: Text<'_>, hits: &mut Vec<u32>) {
+        let (bytes, is_ascii) = match text {
+            Text::Ascii(bytes) => (bytes, true),
+            Text::Form(bytes) => (bytes, false),
+        };
+        let begins = |text: &[u8], number| match self.needle(number, is_ascii) {
+            (own, true) => text.starts_with(own),
+            (own, false) => begins_with_any_case(text, own),
+        };
         if !self.equals.is_empty() {
-            let found = self.equals.get(hash_bytes(text, 0));
-            hits.extend(found.filter(|&number| self.text(number) == text));
+            let found = self.equals.get(hash_any_case(bytes));
+            hits.extend(found.filter(|&number| {
+                self.needle(number, is_ascii).0.len() == bytes.len() && begins(bytes, number)
+            }));
         }
         if !self.prefixes.table.is_empty() {
-            let key = head(text);
+            let key = head(bytes);
             self.prefixes.get(
-                text.len(),
+                bytes.len(),
                 |length| low_bytes(key, length),
                 |number| {
-                    if text.starts_with(self.text(number)) {
+                    if begins(bytes, number) {
                         hits.push(number);
                     }
                 },
             );
         }
         if !self.suffixes.table.is_empty() {
-            let key = tail(text);
+            let key = tail(bytes);
             self.suffixes.get(
-                text.len(),
+                bytes.len(),
                 |length| low_bytes(key, length),
                 |number| {
-                    if text.ends_with(self.text(number)) {
+                    let length = self.needle(number, is_ascii).0.len();
+                    let start = bytes.len().checked_sub(length);
+                    if start.is_some_and(|start| begins(&bytes[start..], number)) {
                         hits.push(number);
                     }
                 },
             );
         }
-        self.grams.scan(text, |number, start| {
-            if text[start..].starts_with(self.text(number)) {
+        self.grams.scan(bytes, |number, start| {
+            if begins(&bytes[start..], number) {
                 hits.push(number);
             }
         });
         for &number in &self.short {
-            if memchr::memmem::find(text, self.text(number)).is_some() {
+            let found = match self.needle(number, is_ascii) {
+                (own, true) => contains(bytes, own, rarest(own)),
+                (own, false) => contains_any_case(bytes, own, rarest(own)),
+            };
+            if found {
                 hits.push(number);
             }
         }
         hits.extend_from_slice(&self.asks);
     }
 
+    /// What the text must have, and whether case counts.
     #[inline]
-    fn text(&self, number: u32) -> &[u8] {
-        let (start, length) = self.places[number as usize];
-        &self.bytes[start as usize..(start + length) as usize]
+    fn needle(&self, number: u32, is_ascii: bool) -> (&[u8], bool) {
+        let Place { start, length, end } = self.needles[number as usize];
+        let middle = start + length;
+        if is_ascii && end > middle {
+            (&self.bytes[middle as usize..end as usize], true)
+        } else {
+            (&self.bytes[start as usize..middle as usize], false)
+        }
     }
 
     pub(crate) fn memory(&self) -> usize {
-        self.places.len() * 8
+        self.needles.len() * size_of::<Place>()
             + self.bytes.len()
             + self.equals.memory()
             + self.prefixes.table.memory()
@@ -257,36 +301,74 @@ fn best_stride(contains: &[(u32, &[u8])]) -> (usize, Vec<u32>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compile::pattern::Needle;
 
-    fn bytes(text: &str) -> Box<[u8]> {
-        text.as_bytes().into()
+    fn needle(text: &str, proof: Proof) -> Needle {
+        Needle {
+            form: text.to_lowercase().into_bytes().into(),
+            proof,
+        }
+    }
+
+    fn any(text: &str) -> Needle {
+        needle(text, Proof::AnyCase)
+    }
+
+    fn exact(text: &str) -> Needle {
+        needle(text, Proof::Exact(text.as_bytes().into()))
+    }
+
+    fn look_up(index: &TextIndex, text: Text<'_>) -> Vec<u32> {
+        let mut hits = Vec::new();
+        index.look_up(text, &mut hits);
+        hits.sort();
+        hits.dedup();
+        hits
     }
 
     #[test]
     fn every_kind_of_pattern_is_found() {
         let patterns = [
-            Pattern::Equals(bytes("/usr/bin/curl")),
-            Pattern::Prefix(bytes("/usr/bin/c")),
-            Pattern::Prefix(bytes("/u")),
-            Pattern::Suffix(bytes("bin/curl")),
-            Pattern::Suffix(bytes("rl")),
-            Pattern::Contains(bytes("/bin/")),
-            Pattern::Contains(bytes("n/")),
+            Pattern::Equals(any("/usr/bin/curl")),
+            Pattern::Prefix(any("/usr/bin/c")),
+            Pattern::Prefix(any("/u")),
+            Pattern::Suffix(any("bin/curl")),
+            Pattern::Suffix(any("rl")),
+            Pattern::Contains(any("/bin/")),
+            Pattern::Contains(any("n/")),
             Pattern::Ask,
-            Pattern::Contains(bytes("wget")),
-            Pattern::Equals(bytes("")),
+            Pattern::Contains(any("wget")),
+            Pattern::Equals(any("")),
         ];
         let index = TextIndex::new(&patterns, &GramCounts::new());
-        let look_up = |text: &str| {
-            let mut hits = Vec::new();
-            index.look_up(text.as_bytes(), &mut hits);
-            hits.sort();
-            hits.dedup();
-            hits
-        };
-        assert_eq!(look_up("/usr/bin/curl"), [0, 1, 2, 3, 4, 5, 6, 7]);
-        assert_eq!(look_up(""), [7, 9]);
-        assert_eq!(look_up("rl"), [4, 7]);
-        assert_eq!(look_up("/"), [7]);
+        let ascii = |text: &str| look_up(&index, Text::Ascii(text.as_bytes()));
+        assert_eq!(ascii("/usr/bin/curl"), [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(ascii("/USR/Bin/Curl"), [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(ascii(""), [7, 9]);
+        assert_eq!(ascii("rl"), [4, 7]);
+        assert_eq!(ascii("/"), [7]);
+        let form = |text: &str| look_up(&index, Text::Form(text.as_bytes()));
+        assert_eq!(form("/usr/bin/curl"), [0, 1, 2, 3, 4, 5, 6, 7]);
+    }
+
+    #[test]
+    fn case_counts_where_it_is_asked_for() {
+        let patterns = [
+            Pattern::Equals(exact("Curl")),
+            Pattern::Prefix(exact("Cu")),
+            Pattern::Suffix(exact("Rl")),
+            Pattern::Contains(exact("uR")),
+            Pattern::Contains(exact("CURL")),
+            Pattern::Contains(exact("ä")),
+        ];
+        let index = TextIndex::new(&patterns, &GramCounts::new());
+        let ascii = |text: &str| look_up(&index, Text::Ascii(text.as_bytes()));
+        assert_eq!(ascii("Curl"), [0, 1]);
+        assert_eq!(ascii("CuRl"), [1, 2, 3]);
+        assert_eq!(ascii("CURL"), [4]);
+        assert!(ascii("curl").is_empty());
+        // In filter form it cannot be told.
+        let form = look_up(&index, Text::Form("äcurl".as_bytes()));
+        assert_eq!(form, [2, 3, 4, 5]);
     }
 }

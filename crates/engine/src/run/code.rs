@@ -9,7 +9,7 @@ use crate::compile::normal::Atom;
 use crate::fold::Folder;
 use crate::naive::Node;
 use crate::run::chains::Chain;
-use crate::run::presence::{LONG, Presence};
+use crate::run::presence::Presence;
 use crate::run::quick::{Constants, Operation, Quick};
 use crate::truth::Truth;
 use picket_model::event::{Value, process_value};
@@ -257,6 +257,12 @@ impl Code {
         view: &View<'_>,
         work: &mut Work,
     ) -> Truth {
+        let slot = instruction.slot;
+        if slot != NO_SLOT {
+            if let Some(truth) = work.remembered(slot) {
+                return truth;
+            }
+        }
         let Literal { place, id, .. } = instruction.literal;
         let value = match (instruction.source, place.role()) {
             (Source::Process(attr), Some(role)) => match view.subjects[role as usize] {
@@ -267,12 +273,6 @@ impl Code {
             (Source::Event(attr), _) => view.event.value(Field::Event(attr)),
             (Source::Process(_), None) => Datum::Absent,
         };
-        let slot = instruction.slot;
-        if slot != NO_SLOT {
-            if let Some(truth) = work.remembered(slot) {
-                return truth;
-            }
-        }
         let quick = instruction.quick;
         let quickly = match (value, quick.operation) {
             (_, Operation::Prepared) => None,
@@ -282,28 +282,20 @@ impl Code {
             {
                 return Truth::Unknown;
             }
-            (Datum::Known(Value::Str(text)), Operation::Contains | Operation::Needs)
-                if text.len() > LONG
-                    && !self.constants.may_hold(quick, text, &mut work.presence) =>
-            {
-                Some(false)
-            }
             (Datum::Truncated(Value::Str(text)), Operation::Contains)
-                if text.len() > LONG
-                    && !self.constants.may_hold(quick, text, &mut work.presence) =>
+                if !self.constants.may_hold(quick, text, &mut work.presence) =>
             {
                 return Truth::Unknown;
             }
-            // A glob or a regex is dearer than the search for what it needs.
-            (Datum::Known(Value::Str(text)), Operation::Needs) => {
-                match self.constants.text(quick, text, &mut work.folder) {
-                    Some(false) => Some(false),
-                    _ => None,
-                }
-            }
-            (_, Operation::Needs) => None,
             (Datum::Known(Value::Str(text)), _) => {
-                self.constants.text(quick, text, &mut work.folder)
+                let Work {
+                    folder, presence, ..
+                } = work;
+                match self.constants.text(quick, text, folder, presence) {
+                    // A glob or a regex is dearer than the search for what it needs.
+                    Some(true) if quick.operation == Operation::Needs => None,
+                    holds => holds,
+                }
             }
             (Datum::Known(Value::Int(number)), Operation::Number) => {
                 self.constants.number(quick, number)

@@ -69,23 +69,25 @@ impl State {
         std::mem::replace(&mut self.stamps[unit as usize], self.stamp) != self.stamp
     }
 
-    /// Finds the patterns of a value, each once.
+    /// Finds the patterns of a value, each once; whether those that can prove their
+    /// predicate do so.
     #[inline]
-    pub(crate) fn look_up(&mut self, table: &SourceTable, value: Value<'_>) {
+    pub(crate) fn look_up(&mut self, table: &SourceTable, value: Value<'_>) -> bool {
         self.hits.clear();
-        table.index.look_up(value, &mut self.filter, &mut self.hits);
+        let proof = table.index.look_up(value, &mut self.filter, &mut self.hits);
         if self.hits.len() > 1 {
             self.hits.sort_unstable();
             self.hits.dedup();
         }
+        proof
     }
 
-    /// Adds a unit that is to be decided from its beginning.
+    /// Adds a unit that is to be decided; `proven` if what it was found by holds.
     #[inline]
-    pub(crate) fn open(&mut self, tables: &Tables, event: &Event, id: u32) {
+    pub(crate) fn open(&mut self, tables: &Tables, event: &Event, id: u32, proven: bool) {
         let unit = &tables.units[id as usize];
         if unit.classes.contains(event.class) {
-            self.open.push(Open::at_start(id, unit));
+            self.open.push(Open::found(id, unit, proven));
         }
     }
 }
@@ -161,7 +163,7 @@ fn decide(tables: &Tables, view: &View<'_>, state: &mut State, verdicts: &mut Ve
 fn gather_event(tables: &Tables, event: &Event, state: &mut State) {
     let class = event.class as usize;
     for &unit in &tables.always[class] {
-        state.open(tables, event, unit);
+        state.open(tables, event, unit, false);
     }
     for &source in &tables.event_sources[class] {
         let table = &tables.sources[source as usize];
@@ -174,14 +176,16 @@ fn gather_event(tables: &Tables, event: &Event, state: &mut State) {
             Datum::Absent => {}
             Datum::Unknown | Datum::Truncated(_) => {
                 for &unit in &table.posted[EVENT] {
-                    state.open(tables, event, unit);
+                    state.open(tables, event, unit, false);
                 }
             }
             Datum::Known(value) => {
-                state.look_up(table, value);
+                let proof = state.look_up(table, value);
                 for at in 0..state.hits.len() {
-                    for unit in table.units(state.hits[at], EVENT) {
-                        state.open(tables, event, unit);
+                    let pattern = state.hits[at];
+                    let proven = proof && table.proofs[pattern as usize];
+                    for unit in table.units(pattern, EVENT) {
+                        state.open(tables, event, unit, proven);
                     }
                 }
             }

@@ -26,12 +26,12 @@ pub(crate) fn gather(tables: &Tables, role: Role, view: &View<'_>, state: &mut S
         // Positive literals on an absent process are false; negative ones stand.
         Datum::Absent => {
             for &unit in &lane.always {
-                state.open(tables, view.event, unit);
+                state.open(tables, view.event, unit, false);
             }
         }
         Datum::Unknown => {
             for &unit in lane.always.iter().chain(&lane.posted) {
-                state.open(tables, view.event, unit);
+                state.open(tables, view.event, unit, false);
             }
         }
         Datum::Known(process) | Datum::Truncated(process) => {
@@ -85,15 +85,22 @@ pub(crate) fn find(
     }
     state.next_pass();
     for &source in &lane.image_sources {
-        each_unit(tables, source, role, process, state, &mut |state, id| {
-            let unit = &tables.units[id as usize];
-            if unit.classes.intersection(classes).is_empty() || !state.meets(id) {
-                return;
-            }
-            if let Some(open) = face_stage(tables, id, view, state) {
-                keep(tables, open, view, state);
-            }
-        });
+        each_unit(
+            tables,
+            source,
+            role,
+            process,
+            state,
+            &mut |state, id, proven| {
+                let unit = &tables.units[id as usize];
+                if unit.classes.intersection(classes).is_empty() || !state.meets(id) {
+                    return;
+                }
+                if let Some(open) = face_stage(tables, id, proven, view, state) {
+                    keep(tables, open, view, state);
+                }
+            },
+        );
     }
 }
 
@@ -125,15 +132,22 @@ fn by_face(tables: &Tables, role: Role, process: &Process, view: &View<'_>, stat
     let lane = &tables.lanes[role as usize];
     state.next_pass();
     for &source in &lane.face_sources {
-        each_unit(tables, source, role, process, state, &mut |state, id| {
-            if state.meets(id) {
-                let open = face_stage(tables, id, view, state);
-                state.by_face.extend(open);
-            }
-        });
+        each_unit(
+            tables,
+            source,
+            role,
+            process,
+            state,
+            &mut |state, id, proven| {
+                if state.meets(id) {
+                    let open = face_stage(tables, id, proven, view, state);
+                    state.by_face.extend(open);
+                }
+            },
+        );
     }
     for &id in &lane.always {
-        let open = face_stage(tables, id, view, state);
+        let open = face_stage(tables, id, false, view, state);
         state.by_face.extend(open);
     }
     if let Some(key) = key {
@@ -141,27 +155,34 @@ fn by_face(tables: &Tables, role: Role, process: &Process, view: &View<'_>, stat
     }
 }
 
-/// The unit, if it passes what it asks of the face.
+/// The unit, if it passes what it asks of the face; `proven` if what it was found
+/// by holds.
 #[inline]
-fn face_stage(tables: &Tables, id: u32, view: &View<'_>, state: &mut State) -> Option<Open> {
+fn face_stage(
+    tables: &Tables,
+    id: u32,
+    proven: bool,
+    view: &View<'_>,
+    state: &mut State,
+) -> Option<Open> {
     let unit = &tables.units[id as usize];
+    let start = if proven { unit.after_found } else { unit.start };
     let work = &mut state.work;
-    let outcome = tables
-        .code
-        .run(unit.start, unit.after_face, true, view, work);
+    let outcome = tables.code.run(start, unit.after_face, true, view, work);
     outcome
         .holds
         .then(|| Open::after_face(id, unit, outcome.met_unknown))
 }
 
-/// Calls `each` on the units that a source of the process finds, some perhaps twice.
+/// Calls `each` on the units that a source of the process finds, some perhaps
+/// twice, and on whether what they are found by is proven.
 fn each_unit(
     tables: &Tables,
     source: u16,
     role: Role,
     process: &Process,
     state: &mut State,
-    each: &mut dyn FnMut(&mut State, u32),
+    each: &mut dyn FnMut(&mut State, u32, bool),
 ) {
     let table = &tables.sources[source as usize];
     let Source::Process(attr) = table.source else {
@@ -171,14 +192,16 @@ fn each_unit(
         Datum::Absent => {}
         Datum::Unknown | Datum::Truncated(_) => {
             for &unit in &table.posted[role as usize] {
-                each(state, unit);
+                each(state, unit, false);
             }
         }
         Datum::Known(value) => {
-            state.look_up(table, value);
+            let proof = state.look_up(table, value);
             for at in 0..state.hits.len() {
-                for unit in table.units(state.hits[at], role as usize) {
-                    each(state, unit);
+                let pattern = state.hits[at];
+                let proven = proof && table.proofs[pattern as usize];
+                for unit in table.units(pattern, role as usize) {
+                    each(state, unit, proven);
                 }
             }
         }

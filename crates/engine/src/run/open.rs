@@ -33,12 +33,12 @@ impl Default for Open {
 }
 
 impl Open {
-    /// From its beginning.
+    /// From its beginning, or after what it was found by if that is proven.
     #[inline]
-    pub(crate) fn at_start(id: u32, unit: &Unit) -> Open {
+    pub(crate) fn found(id: u32, unit: &Unit, proven: bool) -> Open {
         Open {
             unit: id,
-            from: unit.start,
+            from: if proven { unit.after_found } else { unit.start },
             classes: unit.classes,
             flags: if unit.shared { SHARED } else { 0 },
         }
@@ -47,7 +47,7 @@ impl Open {
     /// After what it asks of the face of the process it was found by.
     #[inline]
     pub(crate) fn after_face(id: u32, unit: &Unit, met_unknown: bool) -> Open {
-        let mut open = Open::at_start(id, unit);
+        let mut open = Open::found(id, unit, false);
         open.from = unit.after_face;
         if unit.after_face != unit.after_image {
             open.flags |= ASKS_IMAGE;

@@ -8,7 +8,8 @@
 
 use crate::compile::pattern::Pattern;
 use crate::fold::Folder;
-use crate::run::presence::Presence;
+use crate::run::presence::{Presence, Windows};
+use crate::search::{contains, rarest};
 use picket_lang::ir::{Test, TextMatch};
 
 /// What an instruction does with the constants.
@@ -31,6 +32,48 @@ pub(crate) enum Operation {
     IsTrue,
     /// The Boolean is false.
     IsFalse,
+}
+
+impl Operation {
+    /// Whether constants are searched for in the text.
+    #[inline]
+    pub(crate) fn searches(self) -> bool {
+        matches!(self, Operation::Contains | Operation::Needs)
+    }
+}
+
+/// A constant that is searched for.
+struct Searched<'c> {
+    bytes: &'c [u8],
+    /// Where its rarest byte stands.
+    rare: usize,
+    windows: Windows,
+}
+
+impl<'c> Searched<'c> {
+    /// The next one, and what follows it.
+    #[inline]
+    fn take(rest: &mut &'c [u8]) -> Option<Searched<'c>> {
+        let (length, after) = rest.split_first_chunk::<4>()?;
+        let (rare, after) = after.split_first_chunk::<4>()?;
+        let (windows, after) = after.split_first_chunk::<{ Windows::SIZE }>()?;
+        let (bytes, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        *rest = after;
+        Some(Searched {
+            bytes,
+            rare: u32::from_le_bytes(*rare) as usize,
+            windows: Windows::from_bytes(windows),
+        })
+    }
+}
+
+/// The next constant of those that are compared, and what follows it.
+#[inline]
+fn take<'c>(rest: &mut &'c [u8]) -> Option<&'c [u8]> {
+    let (length, after) = rest.split_first_chunk::<4>()?;
+    let (own, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    *rest = after;
+    Some(own)
 }
 
 /// Where a test's constants stand and how they are held against a value.
@@ -78,10 +121,7 @@ impl Constants {
                     TextMatch::Glob | TextMatch::Regex => return self.needs(patterns),
                 };
                 for pattern in &text.patterns {
-                    self.bytes.extend((pattern.len() as u32).to_le_bytes());
-                    self.bytes
-                        .extend((rarest(pattern.as_bytes()) as u32).to_le_bytes());
-                    self.bytes.extend(pattern.as_bytes());
+                    self.push(operation, pattern.as_bytes(), Windows::of(pattern));
                 }
                 Quick {
                     operation,
@@ -117,20 +157,17 @@ impl Constants {
     /// The literals without which a glob or a regex does not match.
     fn needs(&mut self, patterns: &[Pattern]) -> Quick {
         let start = self.bytes.len() as u32;
-        let literal = |pattern: &Pattern| match pattern {
-            Pattern::Equals(text)
-            | Pattern::Prefix(text)
-            | Pattern::Suffix(text)
-            | Pattern::Contains(text) => Some(text.clone()),
-            _ => None,
-        };
+        let literal = |pattern: &Pattern| pattern.needle().map(|needle| needle.form.clone());
         let Some(literals) = patterns.iter().map(literal).collect::<Option<Vec<_>>>() else {
             return Quick::PREPARED;
         };
         if literals.len() > MOST {
             return Quick::PREPARED;
         }
-        literals.iter().for_each(|literal| self.push(literal));
+        for literal in &literals {
+            let windows = Windows::of(&String::from_utf8_lossy(literal));
+            self.push(Operation::Needs, literal, windows);
+        }
         Quick {
             operation: Operation::Needs,
             ignore_case: true,
@@ -139,56 +176,56 @@ impl Constants {
         }
     }
 
-    fn push(&mut self, constant: &[u8]) {
+    /// Length and, for what is searched for, the place of the rarest byte and the
+    /// windows; then the constant.
+    fn push(&mut self, operation: Operation, constant: &[u8], windows: Windows) {
         self.bytes.extend((constant.len() as u32).to_le_bytes());
-        self.bytes.extend((rarest(constant) as u32).to_le_bytes());
-        self.bytes.extend(constant);
-    }
-
-    /// False only if none of the constants is in a long text.
-    pub(crate) fn may_hold(&self, quick: Quick, text: &str, presence: &mut Presence) -> bool {
-        let mut rest = self.bytes.get(quick.start as usize..).unwrap_or_default();
-        for _ in 0..quick.count {
-            let Some((length, after)) = rest.split_first_chunk::<4>() else {
-                return true;
-            };
-            let length = u32::from_le_bytes(*length) as usize;
-            let Some((own, after)) = after[4..].split_at_checked(length) else {
-                return true;
-            };
-            if presence.may_hold(text, own) {
-                return true;
-            }
-            rest = after;
+        if operation.searches() {
+            self.bytes.extend((rarest(constant) as u32).to_le_bytes());
+            self.bytes.extend(windows.to_bytes());
         }
-        false
+        self.bytes.extend(constant);
     }
 
     /// Whether one of the constants holds of a whole text; none if the prepared
     /// test must tell.
     #[inline]
-    pub(crate) fn text(&self, quick: Quick, text: &str, folder: &mut Folder) -> Option<bool> {
-        let text = if quick.ignore_case {
-            if !text.is_ascii() {
-                return None;
+    pub(crate) fn text(
+        &self,
+        quick: Quick,
+        text: &str,
+        folder: &mut Folder,
+        presence: &mut Presence,
+    ) -> Option<bool> {
+        let mut rest = self.bytes.get(quick.start as usize..)?;
+        if quick.operation.searches() {
+            for _ in 0..quick.count {
+                let own = Searched::take(&mut rest)?;
+                if !presence.may_hold(text, own.windows) {
+                    continue;
+                }
+                let bytes = if quick.ignore_case {
+                    folder.fold_ascii(text)?.as_bytes()
+                } else {
+                    text.as_bytes()
+                };
+                if contains(bytes, own.bytes, own.rare) {
+                    return Some(true);
+                }
             }
-            folder.fold(text).as_bytes()
+            return Some(false);
+        }
+        let text = if quick.ignore_case {
+            folder.fold_ascii(text)?.as_bytes()
         } else {
             text.as_bytes()
         };
-        let mut rest = self.bytes.get(quick.start as usize..)?;
         for _ in 0..quick.count {
-            let (length, after) = rest.split_first_chunk::<4>()?;
-            let (rare, after) = after.split_first_chunk::<4>()?;
-            let (own, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-            rest = after;
+            let own = take(&mut rest)?;
             let holds = match quick.operation {
                 Operation::Equals => text == own,
                 Operation::StartsWith => text.starts_with(own),
                 Operation::EndsWith => text.ends_with(own),
-                Operation::Contains | Operation::Needs => {
-                    contains(text, own, u32::from_le_bytes(*rare) as usize)
-                }
                 _ => return None,
             };
             if holds {
@@ -196,6 +233,15 @@ impl Constants {
             }
         }
         Some(false)
+    }
+
+    /// False only if a beginning of a text does not hold any of the constants that
+    /// are searched for.
+    pub(crate) fn may_hold(&self, quick: Quick, text: &str, presence: &mut Presence) -> bool {
+        let mut rest = self.bytes.get(quick.start as usize..).unwrap_or_default();
+        (0..quick.count).any(|_| {
+            Searched::take(&mut rest).is_none_or(|own| presence.may_hold(text, own.windows))
+        })
     }
 
     /// Whether the number lies in one of the ranges.
@@ -219,78 +265,5 @@ impl Constants {
 
     pub(crate) fn finish(&mut self) {
         self.bytes.shrink_to_fit();
-    }
-}
-
-/// Whether the text holds the constant, whose byte at `rare` is its rarest.
-#[inline]
-fn contains(text: &[u8], own: &[u8], rare: usize) -> bool {
-    /// After so many false starts another search is surely faster.
-    const TRIES: usize = 16;
-    let Some(&byte) = own.get(rare) else {
-        return true;
-    };
-    if text.len() < own.len() {
-        return false;
-    }
-    let last = text.len() - own.len();
-    let mut from = 0;
-    for _ in 0..TRIES {
-        // The rare byte of a match that begins at `from` or later.
-        let area = &text[from + rare..=last + rare];
-        match memchr::memchr(byte, area) {
-            None => return false,
-            Some(at) => {
-                let start = from + at;
-                if text[start..].starts_with(own) {
-                    return true;
-                }
-                from = start + 1;
-                if from > last {
-                    return false;
-                }
-            }
-        }
-    }
-    memchr::memmem::find(&text[from..], own).is_some()
-}
-
-/// The place of the byte that is rarest in paths and command lines.
-fn rarest(own: &[u8]) -> usize {
-    let rank = |byte: u8| match byte {
-        b'e' | b'/' | b's' | b't' | b'-' | b'a' | b'i' | b'r' | b'o' | b'n' => 9,
-        b' ' | b'c' | b'l' | b'd' | b'p' | b'u' | b'm' | b'b' => 7,
-        b'.' | b'h' | b'g' | b'f' | b'v' | b'=' | b'1' | b'0' | b'_' => 5,
-        b'2'..=b'9' | b'w' | b'y' | b'x' | b'k' | b':' | b',' => 3,
-        b'A'..=b'Z' => 2,
-        _ => 1,
-    };
-    own.iter()
-        .enumerate()
-        .min_by_key(|(_, byte)| rank(**byte))
-        .map_or(0, |(at, _)| at)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_constant_is_found_where_it_stands() {
-        let text = b"aaaaaaaaaaaaaaaaaaaaaaaaaaab/usr/bin/zsh -c aaaab";
-        for own in ["aab", "zsh", "/usr", "aaaab", "a", "-c", ""] {
-            assert!(
-                contains(text, own.as_bytes(), rarest(own.as_bytes())),
-                "{own}"
-            );
-        }
-        for own in ["aabb", "zshh", "/usr/c", "baaaa/", "q"] {
-            assert!(
-                !contains(text, own.as_bytes(), rarest(own.as_bytes())),
-                "{own}"
-            );
-        }
-        assert!(!contains(b"ab", b"abc", 2));
-        assert!(contains(b"abc", b"abc", 2));
     }
 }

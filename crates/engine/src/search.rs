@@ -1,0 +1,104 @@
+//! A literal in a text, searched for by its rarest byte: for texts of usual length
+//! that is done before another search has been prepared.
+
+/// After so many false starts another search is surely faster.
+const TRIES: usize = 16;
+
+/// Whether the text holds the literal, whose byte at `rare` is its rarest.
+#[inline]
+pub(crate) fn contains(text: &[u8], own: &[u8], rare: usize) -> bool {
+    let Some(&byte) = own.get(rare) else {
+        return true;
+    };
+    if text.len() < own.len() {
+        return false;
+    }
+    let last = text.len() - own.len();
+    let mut from = 0;
+    for _ in 0..TRIES {
+        // The rare byte of a match that begins at `from` or later.
+        let area = &text[from + rare..=last + rare];
+        match memchr::memchr(byte, area) {
+            None => return false,
+            Some(at) => {
+                let start = from + at;
+                if text[start..].starts_with(own) {
+                    return true;
+                }
+                from = start + 1;
+                if from > last {
+                    return false;
+                }
+            }
+        }
+    }
+    memchr::memmem::find(&text[from..], own).is_some()
+}
+
+/// The same if upper and lower case are the same; takes time linear in the text's
+/// length times the literal's.
+pub(crate) fn contains_any_case(text: &[u8], own: &[u8], rare: usize) -> bool {
+    let Some(byte) = own.get(rare) else {
+        return true;
+    };
+    if text.len() < own.len() {
+        return false;
+    }
+    let area = &text[rare..=text.len() - own.len() + rare];
+    let (lower, upper) = (byte.to_ascii_lowercase(), byte.to_ascii_uppercase());
+    memchr::memchr2_iter(lower, upper, area).any(|start| begins_with_any_case(&text[start..], own))
+}
+
+/// Whether a text begins with another, if upper and lower case are the same.
+#[inline]
+pub(crate) fn begins_with_any_case(text: &[u8], own: &[u8]) -> bool {
+    text.get(..own.len())
+        .is_some_and(|text| text.eq_ignore_ascii_case(own))
+}
+
+/// How common a byte is in paths and command lines, roughly.
+pub(crate) fn rank(byte: u8) -> u32 {
+    match byte {
+        b'e' | b'/' | b's' | b't' | b'-' | b'a' | b'i' | b'r' | b'o' | b'n' => 9,
+        b' ' | b'c' | b'l' | b'd' | b'p' | b'u' | b'm' | b'b' => 7,
+        b'.' | b'h' | b'g' | b'f' | b'v' | b'=' | b'1' | b'0' | b'_' => 5,
+        b'2'..=b'9' | b'w' | b'y' | b'x' | b'k' | b':' | b',' => 3,
+        b'A'..=b'Z' => 2,
+        _ => 1,
+    }
+}
+
+/// The place of the byte that is rarest.
+pub(crate) fn rarest(own: &[u8]) -> usize {
+    own.iter()
+        .enumerate()
+        .min_by_key(|(_, byte)| rank(**byte))
+        .map_or(0, |(at, _)| at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &[u8] = b"aaaaaaaaaaaaaaaaaaaaaaaaaaab/usr/bin/zsh -c aaaab";
+
+    #[test]
+    fn a_literal_is_found_where_it_stands() {
+        for own in ["aab", "zsh", "/usr", "aaaab", "a", "-c", ""] {
+            let (own, upper) = (own.as_bytes(), own.to_uppercase());
+            assert!(contains(TEXT, own, rarest(own)), "{upper}");
+            let upper = upper.as_bytes();
+            assert!(contains_any_case(TEXT, upper, rarest(upper)));
+        }
+        for own in ["aabb", "zshh", "/usr/c", "baaaa/", "q"] {
+            let own = own.as_bytes();
+            assert!(!contains(TEXT, own, rarest(own)));
+            assert!(!contains_any_case(TEXT, own, rarest(own)));
+        }
+        for search in [contains, contains_any_case] {
+            assert!(!search(b"ab", b"abc", 2));
+            assert!(search(b"abc", b"abc", 2));
+        }
+        assert!(!contains(b"ABC", b"abc", 0));
+    }
+}
