@@ -7,7 +7,7 @@ const TRIES: usize = 16;
 /// Whether the text holds the literal, whose byte at `rare` is its rarest.
 #[inline]
 pub(crate) fn contains(text: &[u8], own: &[u8], rare: usize) -> bool {
-    let Some(&byte) = own.get(rare) else {
+    let Some((rare, byte)) = rare_byte(own, rare) else {
         return true;
     };
     if text.len() < own.len() {
@@ -38,7 +38,7 @@ pub(crate) fn contains(text: &[u8], own: &[u8], rare: usize) -> bool {
 /// The same if upper and lower case are the same; takes time linear in the text's
 /// length times the literal's.
 pub(crate) fn contains_any_case(text: &[u8], own: &[u8], rare: usize) -> bool {
-    let Some(byte) = own.get(rare) else {
+    let Some((rare, byte)) = rare_byte(own, rare) else {
         return true;
     };
     if text.len() < own.len() {
@@ -47,6 +47,13 @@ pub(crate) fn contains_any_case(text: &[u8], own: &[u8], rare: usize) -> bool {
     let area = &text[rare..=text.len() - own.len() + rare];
     let (lower, upper) = (byte.to_ascii_lowercase(), byte.to_ascii_uppercase());
     memchr::memchr2_iter(lower, upper, area).any(|start| begins_with_any_case(&text[start..], own))
+}
+
+/// A byte of the literal and its place: the given one, if the literal is that long.
+#[inline]
+fn rare_byte(own: &[u8], rare: usize) -> Option<(usize, u8)> {
+    let rare = rare.min(own.len().checked_sub(1)?);
+    Some((rare, own[rare]))
 }
 
 /// Whether a text begins with another, if upper and lower case are the same.
@@ -100,5 +107,6 @@ mod tests {
             assert!(search(b"abc", b"abc", 2));
         }
         assert!(!contains(b"ABC", b"abc", 0));
+        assert!(!contains(b"abc", b"x", 7));
     }
 }

@@ -3,6 +3,7 @@
 use crate::compile::normal::Source;
 use crate::index::source::SourceIndex;
 use crate::run::code::{Code, Instruction};
+use crate::run::common::CommonTable;
 use picket_model::ClassSet;
 
 /// The place of event fields among the roles of postings.
@@ -13,6 +14,7 @@ pub(crate) const EVENT: usize = 4;
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
     pub code: Code,
+    pub common: CommonTable,
     /// Rules in their order, then bodies.
     pub units: Box<[Unit]>,
     pub rule_count: u32,
@@ -43,6 +45,8 @@ pub(crate) struct Unit {
     pub after_face: u32,
     /// Where it goes on after what asks for the image.
     pub after_image: u32,
+    /// What it asks of [`crate::run::common`].
+    pub asks: u32,
 }
 
 /// The patterns of one source, and the units found by each.
@@ -160,7 +164,7 @@ impl Tables {
             .map(|any| words(&any.starts) + words(&any.units) + words(&any.posted))
             .sum();
         let atoms: usize = self.code.atoms.iter().map(|atom| atom.memory()).sum();
-        self.code.instructions.len() * size_of::<Instruction>()
+        (self.code.instructions.len() + self.common.literals.len()) * size_of::<Instruction>()
             + self.units.len() * size_of::<Unit>()
             + sources
             + any

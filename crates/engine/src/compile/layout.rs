@@ -7,10 +7,12 @@ use crate::compile::pattern::Pattern;
 use crate::index::grams::GramCounts;
 use crate::index::source::SourceIndex;
 use crate::run::code::{ACCEPT, Code, Instruction, Literal, NO_SLOT, Place, REJECT, Role};
+use crate::run::common::CommonTable;
 use crate::run::quick::Quick;
 use crate::tables::{AnyTable, EVENT, LaneTable, Posting, SourceTable, Tables, Unit};
 use picket_model::field::EventAttr;
 use picket_model::{ClassSet, EventClass};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 /// A predicate at least this dear is remembered while its event is evaluated.
@@ -28,6 +30,9 @@ struct Layout<'a> {
     any: [Vec<(u32, u32)>; 2],
     any_used: [ClassSet; 2],
     event_classes: BTreeMap<Source, ClassSet>,
+    /// By rule: literals that all must hold, beyond what it is found by and what
+    /// a face tells.
+    asked: Vec<Vec<Literal>>,
 }
 
 /// What becomes a [`LaneTable`].
@@ -64,14 +69,17 @@ pub(crate) fn layout(
         any: Default::default(),
         any_used: Default::default(),
         event_classes: BTreeMap::new(),
+        asked: Vec::new(),
     };
     let mut laid_out = Vec::with_capacity(units.len());
     for ((classes, tree), id) in units.into_iter().zip(0u32..) {
         laid_out.push(layout.unit(id, classes, tree, frequencies));
     }
+    let common = layout.common(&mut laid_out);
     let slots = layout.slots.len();
     let instructions = std::mem::take(&mut layout.instructions);
     let mut tables = layout.tables(frequencies);
+    tables.common = common;
     tables.units = laid_out.into();
     tables.rule_count = rule_count as u32;
     tables.code = Code {
@@ -98,8 +106,10 @@ impl Layout<'_> {
             after_found: REJECT,
             after_face: REJECT,
             after_image: REJECT,
+            asks: 0,
         };
         if tree == Tree::Constant(false) {
+            self.asked.push(Vec::new());
             return unit;
         }
         tree.literals(&mut |literal| self.note(literal, classes));
@@ -154,6 +164,14 @@ impl Layout<'_> {
         for ((.., part), places) in parts.iter().zip(begins.windows(2)) {
             self.emit(part, places[0], places[1], REJECT);
         }
+        let late = parts
+            .iter()
+            .filter(|(stage, ..)| *stage >= Stage::Image)
+            .filter_map(|(.., part)| match part {
+                Tree::Literal(literal) if can_be_common(*literal) => Some(*literal),
+                _ => None,
+            });
+        self.asked.push(late.collect());
         let after = |last: Stage| begins[parts.partition_point(|&(stage, ..)| stage <= last)];
         unit.start = begins[0];
         unit.after_found = after(Stage::Found);
@@ -271,23 +289,56 @@ impl Layout<'_> {
                 }
             }
             Tree::Literal(literal) => {
-                let slot = self.slot(*literal);
-                let (source, quick) = match self.interner.atoms.get(literal.id as usize) {
-                    Some(atom) if is_atom(*literal) => (atom.source, atom.quick),
-                    // Not read: the literal is no atom.
-                    _ => (Source::Event(EventAttr::Status), Quick::PREPARED),
-                };
-                self.instructions.push(Instruction {
-                    literal: *literal,
-                    source,
-                    quick,
-                    slot,
-                    then,
-                    otherwise,
-                });
+                let instruction = self.instruction(*literal, then, otherwise);
+                self.instructions.push(instruction);
             }
             // Constants have been folded away; a lone one has no instruction.
             Tree::Constant(_) => {}
+        }
+    }
+
+    fn instruction(&mut self, literal: Literal, then: u32, otherwise: u32) -> Instruction {
+        let (source, quick) = match self.interner.atoms.get(literal.id as usize) {
+            Some(atom) if is_atom(literal) => (atom.source, atom.quick),
+            // Not read: the literal is no atom.
+            _ => (Source::Event(EventAttr::Status), Quick::PREPARED),
+        };
+        Instruction {
+            literal,
+            source,
+            quick,
+            slot: self.slot(literal),
+            then,
+            otherwise,
+        }
+    }
+
+    /// Gives the literals that most rules ask for a bit each.
+    fn common(&mut self, units: &mut [Unit]) -> CommonTable {
+        let mut counts: HashMap<Literal, usize> = HashMap::new();
+        for literal in self.asked.iter().take(self.rule_count).flatten() {
+            *counts.entry(*literal).or_default() += 1;
+        }
+        let mut literals: Vec<(usize, Literal)> = counts
+            .into_iter()
+            .map(|(literal, count)| (count, literal))
+            .filter(|(count, _)| *count > 1)
+            .collect();
+        literals.sort_by_key(|&(count, literal)| (Reverse(count), literal));
+        literals.truncate(CommonTable::MOST);
+        let bits: HashMap<Literal, u32> = (0..)
+            .zip(&literals)
+            .map(|(number, &(_, literal))| (literal, 1 << number))
+            .collect();
+        for (unit, asked) in units.iter_mut().zip(&self.asked).take(self.rule_count) {
+            let bit = |literal| bits.get(literal).copied().unwrap_or(0);
+            unit.asks = asked.iter().map(bit).fold(0, |all, bit| all | bit);
+        }
+        CommonTable {
+            literals: literals
+                .into_iter()
+                .map(|(_, literal)| self.instruction(literal, ACCEPT, REJECT))
+                .collect(),
         }
     }
 
@@ -347,6 +398,12 @@ impl Layout<'_> {
         }
         tables
     }
+}
+
+/// Whether a literal can be asked once for many rules, before anything is known of
+/// an event's ancestors.
+fn can_be_common(literal: Literal) -> bool {
+    is_atom(literal) && literal.place != Place::Element
 }
 
 /// Whether a literal's number counts atoms.

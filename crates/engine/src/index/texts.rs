@@ -23,8 +23,8 @@ pub(crate) struct TextIndex {
     prefixes: Affixes,
     suffixes: Affixes,
     grams: GramIndex,
-    /// Searched for one by one.
-    short: Box<[u32]>,
+    /// Searched for one by one: the pattern, and where its rarest byte stands.
+    short: Box<[(u32, u32)]>,
     /// Hit by every text: only the predicate itself can tell.
     asks: Box<[u32]>,
 }
@@ -176,7 +176,15 @@ impl TextIndex {
         let (stride, short) = best_stride(&contains);
         contains.retain(|(number, _)| short.binary_search(number).is_err());
         index.grams = GramIndex::new(stride, &contains, counts);
-        index.short = short.into();
+        index.short = short
+            .into_iter()
+            .map(|number| {
+                let form = patterns[number as usize]
+                    .needle()
+                    .map(|needle| &needle.form);
+                (number, form.map_or(0, |form| rarest(form) as u32))
+            })
+            .collect();
         index.equals = HashIndex::new(&equals);
         index.prefixes = Affixes::new(&prefixes);
         index.suffixes = Affixes::new(&suffixes);
@@ -235,10 +243,10 @@ impl TextIndex {
                 hits.push(number);
             }
         });
-        for &number in &self.short {
+        for &(number, rare) in &self.short {
             let found = match self.needle(number, is_ascii) {
-                (own, true) => contains(bytes, own, rarest(own)),
-                (own, false) => contains_any_case(bytes, own, rarest(own)),
+                (own, true) => contains(bytes, own, rare as usize),
+                (own, false) => contains_any_case(bytes, own, rare as usize),
             };
             if found {
                 hits.push(number);
@@ -266,7 +274,7 @@ impl TextIndex {
             + self.prefixes.table.memory()
             + self.suffixes.table.memory()
             + self.grams.memory()
-            + (self.short.len() + self.asks.len()) * 4
+            + (self.short.len() * 2 + self.asks.len()) * 4
     }
 }
 

@@ -8,7 +8,7 @@ use crate::tables::Tables;
 use picket_model::event::Detail;
 use picket_model::field::ProcessList;
 use picket_model::process::{Parent, Process};
-use picket_model::{ClassSet, Datum, Event};
+use picket_model::{Datum, Event};
 use std::sync::Arc;
 
 /// Looks up what the event's lines of ancestors say; whether each is cut.
@@ -107,14 +107,7 @@ fn element(
         subjects,
         ancestors: [Chain::EMPTY; 2],
     };
-    lanes::find(
-        tables,
-        Role::Element,
-        process,
-        ClassSet::all(),
-        &view,
-        state,
-    );
+    lanes::find(tables, Role::Element, process, None, &view, state);
     for open in &state.lane {
         let work = &mut state.work;
         let outcome = tables.code.run(open.from, ACCEPT, true, &view, work);

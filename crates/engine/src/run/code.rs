@@ -75,7 +75,7 @@ impl Place {
 }
 
 /// A leaf of a condition in normal form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Literal {
     pub place: Place,
     pub negated: bool,
@@ -228,8 +228,9 @@ impl Code {
         }
     }
 
+    /// Whether an instruction's literal holds.
     #[inline]
-    fn truth(
+    pub(crate) fn truth(
         &self,
         instruction: &Instruction,
         unknown_holds: bool,

@@ -4,6 +4,7 @@ use crate::compile::normal::Source;
 use crate::index::source::FilterForm;
 use crate::run::chains::{Chain, Chains};
 use crate::run::code::{ACCEPT, Role, View, Work};
+use crate::run::common::Common;
 use crate::run::faces::Faces;
 use crate::run::images::Images;
 use crate::run::open::Open;
@@ -22,6 +23,7 @@ pub(crate) struct State {
     pub faces: Faces,
     pub chains: Chains,
     pub work: Work,
+    pub common: Common,
     pub counters: Counters,
     filter: FilterForm,
     /// The patterns that a value holds.
@@ -69,7 +71,16 @@ impl State {
         std::mem::replace(&mut self.stamps[unit as usize], self.stamp) != self.stamp
     }
 
-    /// Finds the patterns of a value, each once; whether those that can prove their
+    /// False only if something that many rules ask rules these bits out.
+    #[inline]
+    pub(crate) fn is_allowed(&mut self, tables: &Tables, asks: u32, view: &View<'_>) -> bool {
+        asks == 0
+            || self
+                .common
+                .allows(asks, &tables.common, &tables.code, view, &mut self.work)
+    }
+
+    /// Finds the patterns of a value, some perhaps twice; whether those that can prove their
     /// predicate do so.
     #[inline]
     pub(crate) fn look_up(&mut self, table: &SourceTable, value: Value<'_>) -> bool {
@@ -97,6 +108,7 @@ pub(crate) fn evaluate(tables: &Tables, event: &Event, state: &mut State, verdic
     verdicts.clear();
     state.work.folder.forget();
     state.work.presence.forget();
+    state.common.forget();
     state.open.clear();
     state.counters.count_event(event.class);
 
@@ -136,7 +148,8 @@ fn decide(tables: &Tables, view: &View<'_>, state: &mut State, verdicts: &mut Ve
     state.next_pass();
     for at in 0..state.open.len() {
         let open = state.open[at];
-        if open.is_shared() && !state.meets(open.unit) {
+        let allowed = state.is_allowed(tables, open.asks, view);
+        if !allowed || open.is_shared() && !state.meets(open.unit) {
             continue;
         }
         let timer = state.counters.begin(open.unit);
@@ -181,6 +194,10 @@ fn gather_event(tables: &Tables, event: &Event, state: &mut State) {
             }
             Datum::Known(value) => {
                 let proof = state.look_up(table, value);
+                if state.hits.len() > 1 {
+                    state.hits.sort_unstable();
+                    state.hits.dedup();
+                }
                 for at in 0..state.hits.len() {
                     let pattern = state.hits[at];
                     let proven = proof && table.proofs[pattern as usize];

@@ -13,7 +13,7 @@ use crate::run::open::Open;
 use crate::tables::Tables;
 use picket_model::event::process_value;
 use picket_model::process::Process;
-use picket_model::{ClassSet, Datum};
+use picket_model::{ClassSet, Datum, EventClass};
 
 /// Adds the units that the process in this role leaves possible.
 #[inline]
@@ -46,12 +46,8 @@ pub(crate) fn gather(tables: &Tables, role: Role, view: &View<'_>, state: &mut S
                 }
                 images.comes_again(&process.image)
             };
-            let classes = if keep {
-                ClassSet::all()
-            } else {
-                ClassSet::EMPTY.with(class)
-            };
-            find(tables, role, process, classes, view, state);
+            let wanted_now = if keep { None } else { Some(class) };
+            find(tables, role, process, wanted_now, view, state);
             if keep {
                 state.images.keep(&process.image, role, &state.lane);
             }
@@ -60,12 +56,13 @@ pub(crate) fn gather(tables: &Tables, role: Role, view: &View<'_>, state: &mut S
     }
 }
 
-/// Finds the units of these classes that the image leaves possible in this role.
+/// Finds the units that the image leaves possible in this role; with a class, only
+/// those that are of it and may hold in this event.
 pub(crate) fn find(
     tables: &Tables,
     role: Role,
     process: &Process,
-    classes: ClassSet,
+    only: Option<EventClass>,
     view: &View<'_>,
     state: &mut State,
 ) {
@@ -75,7 +72,7 @@ pub(crate) fn find(
         by_face(tables, role, process, view, state);
         for at in 0..state.by_face.len() {
             let open = state.by_face[at];
-            if !open.classes.intersection(classes).is_empty() {
+            if is_wanted(tables, only, open.classes, open.asks, view, state) {
                 keep(tables, open, view, state);
             }
         }
@@ -93,7 +90,9 @@ pub(crate) fn find(
             state,
             &mut |state, id, proven| {
                 let unit = &tables.units[id as usize];
-                if unit.classes.intersection(classes).is_empty() || !state.meets(id) {
+                if !is_wanted(tables, only, unit.classes, unit.asks, view, state)
+                    || !state.meets(id)
+                {
                     return;
                 }
                 if let Some(open) = face_stage(tables, id, proven, view, state) {
@@ -102,6 +101,18 @@ pub(crate) fn find(
             },
         );
     }
+}
+
+#[inline]
+fn is_wanted(
+    tables: &Tables,
+    only: Option<EventClass>,
+    classes: ClassSet,
+    asks: u32,
+    view: &View<'_>,
+    state: &mut State,
+) -> bool {
+    only.is_none_or(|class| classes.contains(class) && state.is_allowed(tables, asks, view))
 }
 
 /// Adds a unit to the lane if it passes what is left to ask of the image.

@@ -3,6 +3,7 @@
 pub(crate) mod ancestry;
 pub(crate) mod chains;
 pub(crate) mod code;
+pub(crate) mod common;
 pub(crate) mod event;
 pub(crate) mod faces;
 pub(crate) mod images;

@@ -10,6 +10,8 @@ pub(crate) struct Open {
     pub unit: u32,
     /// The instruction to go on at.
     pub from: u32,
+    /// What it asks of [`crate::run::common`].
+    pub asks: u32,
     pub classes: ClassSet,
     flags: u8,
 }
@@ -26,6 +28,7 @@ impl Default for Open {
         Open {
             unit: 0,
             from: REJECT,
+            asks: 0,
             classes: ClassSet::default(),
             flags: 0,
         }
@@ -39,6 +42,7 @@ impl Open {
         Open {
             unit: id,
             from: if proven { unit.after_found } else { unit.start },
+            asks: unit.asks,
             classes: unit.classes,
             flags: if unit.shared { SHARED } else { 0 },
         }
