@@ -66,34 +66,40 @@ pub(crate) struct SourceTable {
 
 /// A unit that a pattern finds in the process with some role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Posting(u32);
+pub(crate) struct Posting {
+    /// Role, and unit.
+    key: u32,
+    /// The instruction that asks for the literal that the pattern belongs to.
+    pub asks: u32,
+}
 
 impl Posting {
     const UNIT_BITS: u32 = 28;
 
-    pub(crate) fn new(role: usize, unit: u32) -> Posting {
-        Posting((role as u32) << Self::UNIT_BITS | unit)
+    pub(crate) fn new(role: usize, unit: u32, asks: u32) -> Posting {
+        let key = (role as u32) << Self::UNIT_BITS | unit;
+        Posting { key, asks }
     }
 
     fn role(self) -> usize {
-        (self.0 >> Self::UNIT_BITS) as usize
+        (self.key >> Self::UNIT_BITS) as usize
     }
 
-    fn unit(self) -> u32 {
-        self.0 & ((1 << Self::UNIT_BITS) - 1)
+    pub(crate) fn unit(self) -> u32 {
+        self.key & ((1 << Self::UNIT_BITS) - 1)
     }
 }
 
 impl SourceTable {
-    /// The units that a pattern finds in a role.
+    /// What a pattern finds in a role.
     #[inline]
-    pub(crate) fn units(&self, pattern: u32, role: usize) -> impl Iterator<Item = u32> + use<'_> {
+    pub(crate) fn postings(&self, pattern: u32, role: usize) -> impl Iterator<Item = Posting> {
         let start = self.starts[pattern as usize] as usize;
         let end = self.starts[pattern as usize + 1] as usize;
         self.postings[start..end]
             .iter()
+            .copied()
             .filter(move |posting| posting.role() == role)
-            .map(|posting| posting.unit())
     }
 }
 
@@ -154,7 +160,7 @@ impl Tables {
                 table.index.memory()
                     + words(&table.starts)
                     + table.proofs.len()
-                    + table.postings.len() * 4
+                    + table.postings.len() * size_of::<Posting>()
                     + table.posted.iter().map(|list| words(list)).sum::<usize>()
             })
             .sum();

@@ -34,9 +34,9 @@ impl Frequencies {
     /// Looks every pattern of the rules up in every sample event.
     pub(crate) fn learn(interner: &Interner, sample: &[Event]) -> Frequencies {
         let mut patterns: BTreeMap<Source, (HashMap<Pattern, u32>, Vec<Pattern>)> = BTreeMap::new();
-        for (atom, own) in interner.atoms.iter().zip(&interner.patterns) {
+        for (atom, pieces) in interner.atoms.iter().zip(&interner.pieces) {
             let (ids, list) = patterns.entry(atom.source).or_default();
-            for pattern in own {
+            for pattern in pieces.iter().flatten().flatten() {
                 let next = list.len() as u32;
                 if *ids.entry(pattern.clone()).or_insert(next) == next {
                     list.push(pattern.clone());

@@ -1,6 +1,6 @@
 //! Lays units out: their programs, and the postings that find them.
 
-use crate::compile::choose::{Cover, cover};
+use crate::compile::choose::{Cover, Found, cover};
 use crate::compile::frequency::Frequencies;
 use crate::compile::normal::{Interner, Source, Tree};
 use crate::compile::pattern::Pattern;
@@ -116,12 +116,14 @@ impl Layout<'_> {
         let cover = cover(&tree, self.interner, frequencies);
         let mut home = self.home(cover.as_ref(), &tree);
         let found_by = match &cover {
-            Some(Cover { literals, .. }) if literals.len() == 1 => Some(Tree::Literal(literals[0])),
+            Some(Cover { literals, .. }) if literals.len() == 1 => {
+                Some(Tree::Literal(literals[0].literal))
+            }
             _ => None,
         };
         match cover {
             Some(cover) => {
-                unit.shared = self.may_be_found_twice(&cover);
+                unit.shared = may_be_found_twice(&cover);
                 self.post(id, classes, &cover);
             }
             None => match home.0 {
@@ -180,16 +182,6 @@ impl Layout<'_> {
         unit
     }
 
-    /// Lanes name a unit once, but there are several, and events have none.
-    fn may_be_found_twice(&self, cover: &Cover) -> bool {
-        match &cover.literals[..] {
-            [only] if only.place == Place::Event => {
-                self.interner.patterns[only.id as usize].len() > 1
-            }
-            literals => literals.len() > 1,
-        }
-    }
-
     /// Notes what a unit looks at.
     fn note(&mut self, literal: Literal, classes: ClassSet) {
         let list = match literal.place {
@@ -205,7 +197,10 @@ impl Layout<'_> {
         let Some(cover) = cover else {
             return Home(self.only_role(tree));
         };
-        let mut roles = cover.literals.iter().map(|literal| literal.place.role());
+        let mut roles = cover
+            .literals
+            .iter()
+            .map(|found| found.literal.place.role());
         let first = roles.next().flatten();
         Home(first.filter(|_| roles.all(|other| other == first)))
     }
@@ -231,28 +226,36 @@ impl Layout<'_> {
     }
 
     fn post(&mut self, id: u32, classes: ClassSet, cover: &Cover) {
-        for literal in &cover.literals {
-            match literal.place {
-                Place::ProcessAncestors => self.any[0].push((literal.id, id)),
-                Place::ActorAncestors => self.any[1].push((literal.id, id)),
-                place => {
-                    let source = self.interner.atoms[literal.id as usize].source;
-                    let role = place.role().map_or(EVENT, |role| role as usize);
-                    let in_exec_only = matches!(place, Place::Process | Place::Parent);
-                    if in_exec_only && !classes.contains(EventClass::ProcessExec) {
-                        // There is no such process: the literal is false.
-                        continue;
-                    }
-                    if role == EVENT {
-                        let used = self.event_classes.entry(source).or_default();
-                        *used = used.union(classes);
-                    }
-                    let postings = self.sources.entry(source).or_default();
-                    postings.posted[role].push(id);
-                    for pattern in &self.interner.patterns[literal.id as usize] {
-                        postings.add(pattern, Posting::new(role, id));
-                    }
+        for Found { literal, patterns } in &cover.literals {
+            let place = match literal.place {
+                Place::ProcessAncestors => {
+                    self.any[0].push((literal.id, id));
+                    continue;
                 }
+                Place::ActorAncestors => {
+                    self.any[1].push((literal.id, id));
+                    continue;
+                }
+                place => place,
+            };
+            let source = self.interner.atoms[literal.id as usize].source;
+            let role = place.role().map_or(EVENT, |role| role as usize);
+            let in_exec_only = matches!(place, Place::Process | Place::Parent);
+            if in_exec_only && !classes.contains(EventClass::ProcessExec) {
+                // There is no such process: the literal is false.
+                continue;
+            }
+            if role == EVENT {
+                let used = self.event_classes.entry(source).or_default();
+                *used = used.union(classes);
+            }
+            let asks = self.instructions.len() as u32;
+            let instruction = self.instruction(*literal, ACCEPT, REJECT);
+            self.instructions.push(instruction);
+            let postings = self.sources.entry(source).or_default();
+            postings.posted[role].push(id);
+            for pattern in patterns {
+                postings.add(pattern, Posting::new(role, id, asks));
             }
         }
     }
@@ -397,6 +400,14 @@ impl Layout<'_> {
             *table = any_table(pairs, used_in);
         }
         tables
+    }
+}
+
+/// Lanes name a unit once, but there are several, and events have none.
+fn may_be_found_twice(cover: &Cover) -> bool {
+    match &cover.literals[..] {
+        [only] if only.literal.place == Place::Event => only.patterns.len() > 1,
+        literals => literals.len() > 1,
     }
 }
 

@@ -9,38 +9,45 @@ const MOST: usize = 24;
 /// A literal longer than this is cut: it is selective enough.
 const LONGEST: usize = 48;
 
-/// Texts in filter form one of which stands in every text the regex matches;
-/// none if there is no such set of non-empty texts.
-pub(crate) fn required(pattern: &str, ignore_case: bool) -> Option<Vec<String>> {
-    let hir = LazyRegex::new(pattern, ignore_case).parse().ok()?;
+/// More sets than this of one regex tell little more.
+const SETS: usize = 4;
+
+/// Sets of texts in filter form: of each set one stands in every text the regex
+/// matches. The most selective first; none if there is no set of texts of at least
+/// two bytes.
+pub(crate) fn required(pattern: &str, ignore_case: bool) -> Vec<Vec<String>> {
+    let Ok(hir) = LazyRegex::new(pattern, ignore_case).parse() else {
+        return Vec::new();
+    };
     let mut found = Found::default();
-    let exact = walk(&hir, &mut found);
-    if let Some(exact) = exact {
+    if let Some(exact) = walk(&hir, &mut found) {
         found.offer(exact);
     }
-    found.best
+    let mut sets = found.sets;
+    sets.sort_by_key(|set| std::cmp::Reverse(value(set)));
+    sets.dedup();
+    sets.truncate(SETS);
+    sets
 }
 
-/// The best set seen so far on the way through a concatenation.
+/// What has been seen so far on the way through a concatenation.
 #[derive(Default)]
 struct Found {
-    best: Option<Vec<String>>,
+    sets: Vec<Vec<String>>,
 }
 
 impl Found {
     fn offer(&mut self, mut set: Vec<String>) {
         set.sort();
         set.dedup();
-        if set.is_empty() || set.iter().any(String::is_empty) {
-            return;
+        // A single byte stands nearly everywhere.
+        if !set.is_empty() && set.iter().all(|text| text.len() > 1) {
+            self.sets.push(set);
         }
-        let better = match &self.best {
-            None => true,
-            Some(best) => value(&set) > value(best),
-        };
-        if better {
-            self.best = Some(set);
-        }
+    }
+
+    fn best(self) -> Option<Vec<String>> {
+        self.sets.into_iter().max_by_key(|set| value(set))
     }
 }
 
@@ -78,7 +85,7 @@ fn walk(hir: &Hir, found: &mut Found) -> Option<Vec<String>> {
                 return all;
             }
             all.into_iter()
-                .chain(inside.best)
+                .chain(inside.best())
                 .for_each(|set| found.offer(set));
             None
         }
@@ -93,7 +100,7 @@ fn walk(hir: &Hir, found: &mut Found) -> Option<Vec<String>> {
                     inside.offer(exact.clone());
                 }
                 all = both(all, exact);
-                required = both(required, inside.best);
+                required = both(required, inside.best());
             }
             if all.is_none() {
                 if let Some(required) = required {
@@ -180,25 +187,30 @@ fn class_chars(class: &Class) -> Option<Vec<String>> {
 mod tests {
     use super::*;
 
-    fn of(pattern: &str) -> Option<Vec<String>> {
+    fn of(pattern: &str) -> Vec<Vec<String>> {
         required(pattern, false)
     }
 
-    fn texts(texts: &[&str]) -> Option<Vec<String>> {
-        Some(texts.iter().map(|&text| text.to_owned()).collect())
+    fn sets(sets: &[&[&str]]) -> Vec<Vec<String>> {
+        let texts = |set: &&[&str]| set.iter().map(|&text| text.to_owned()).collect();
+        sets.iter().map(texts).collect()
     }
 
     #[test]
     fn what_a_regex_cannot_do_without() {
-        assert_eq!(of("curl"), texts(&["curl"]));
-        assert_eq!(of("(?i)SKE"), texts(&["ske"]));
-        assert_eq!(of(r"\bnmap\b.*-s[ST]"), texts(&["nmap"]));
-        assert_eq!(of("(?:foo|barbar)"), texts(&["barbar", "foo"]));
-        assert_eq!(of("x(?:foo.*|bar+)y"), texts(&["ba", "foo"]));
-        assert_eq!(of("(?:abcd)+"), texts(&["abcd"]));
-        assert_eq!(of("(?:abcd)*"), None);
-        assert_eq!(of("a?"), None);
-        assert_eq!(of(r"\d+"), None);
-        assert_eq!(of("ab?cdef"), texts(&["abcdef", "acdef"]));
+        assert_eq!(of("curl"), sets(&[&["curl"]]));
+        assert_eq!(of("(?i)SKE"), sets(&[&["ske"]]));
+        assert_eq!(of(r"\bnmap\b.*-s[ST]"), sets(&[&["nmap"], &["-ss", "-st"]]));
+        assert_eq!(of("(?:foo|barbar)"), sets(&[&["barbar", "foo"]]));
+        assert_eq!(of("x(?:foo.*|bar+)y"), sets(&[&["ba", "foo"]]));
+        assert_eq!(of("(?:abcd)+"), sets(&[&["abcd"]]));
+        assert_eq!(
+            of(r"php[0-9.]*\s+-c.*(?:exec|system)"),
+            sets(&[&["exec", "system"], &["php"], &["-c"]])
+        );
+        assert_eq!(of("ab?cdef"), sets(&[&["abcdef", "acdef"]]));
+        for without in ["(?:abcd)*", "a?", r"\d+", "a.*b"] {
+            assert!(of(without).is_empty(), "{without}");
+        }
     }
 }

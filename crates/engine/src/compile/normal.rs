@@ -3,7 +3,7 @@
 //! De Morgan's laws hold in Kleene's logic too, so a rule and its exceptions
 //! become one tree of *and*, *or* and literals.
 
-use crate::compile::pattern::{Pattern, patterns};
+use crate::compile::pattern::{Pieces, pieces};
 use crate::naive::{Node, PreparedTest};
 use crate::regexes::LazyRegex;
 use crate::run::code::{Literal, Place, Role};
@@ -68,7 +68,7 @@ pub(crate) struct Interner {
     /// Tests.
     pub atoms: Vec<Atom>,
     /// What each atom can be found by.
-    pub patterns: Vec<Vec<Pattern>>,
+    pub pieces: Vec<Pieces>,
     /// Bodies of `any LIST (…)` that speak of their element only.
     pub bodies: Vec<Tree>,
     /// `any LIST (…)` that speak of more: evaluated as they are written.
@@ -187,13 +187,13 @@ impl Interner {
                     .or_insert_with(|| Arc::new(LazyRegex::new(pattern, ignore_case)))
                     .clone()
             });
-            let patterns = patterns(test);
+            let pieces = pieces(test);
             self.atoms.push(Atom {
                 source,
                 test: prepared,
-                quick: self.constants.add(test, &patterns),
+                quick: self.constants.add(test, &pieces),
             });
-            self.patterns.push(patterns);
+            self.pieces.push(pieces);
         }
         Tree::Literal(Literal::new(place, id, negated))
     }

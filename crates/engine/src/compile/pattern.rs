@@ -116,62 +116,74 @@ pub(crate) fn filter_form(text: &str) -> Box<[u8]> {
     text.into_bytes().into()
 }
 
-/// The patterns of a test: if it holds or is unknown, one of them hits.
-pub(crate) fn patterns(test: &Test) -> Vec<Pattern> {
+/// How a predicate can be found: if it holds, one of its pieces does.
+pub(crate) type Pieces = Vec<Piece>;
+
+/// One of the texts, numbers or networks that a predicate takes. If it holds, then
+/// of each of these lists a pattern hits; so one list is enough to look for.
+pub(crate) type Piece = Vec<Vec<Pattern>>;
+
+/// How a test can be found.
+pub(crate) fn pieces(test: &Test) -> Pieces {
+    let one = |pattern| vec![vec![pattern]];
     match test {
         Test::Text(text) => {
-            let mut patterns: Vec<Pattern> = Vec::new();
-            for pattern in &text.patterns {
-                patterns.extend(text_patterns(text, pattern));
+            let pieces: Pieces = text
+                .patterns
+                .iter()
+                .map(|pattern| text_piece(text, pattern))
+                .collect();
+            if pieces.contains(&one(Pattern::Present)) {
+                return vec![one(Pattern::Present)];
             }
-            if patterns.contains(&Pattern::Present) {
-                return vec![Pattern::Present];
-            }
-            patterns
+            pieces
         }
         Test::Number(ranges) => ranges
             .iter()
             .map(|range| match (*range.start(), *range.end()) {
-                (low, high) if low == high => Pattern::Number(low),
-                (low, high) => Pattern::Range(low, high),
+                (low, high) if low == high => one(Pattern::Number(low)),
+                (low, high) => one(Pattern::Range(low, high)),
             })
             .collect(),
-        Test::Ip(networks) => networks.iter().copied().map(Pattern::Network).collect(),
-        Test::Bool(expected) => vec![Pattern::Bool(*expected)],
+        Test::Ip(networks) => networks
+            .iter()
+            .map(|net| one(Pattern::Network(*net)))
+            .collect(),
+        Test::Bool(expected) => vec![one(Pattern::Bool(*expected))],
         Test::Exists | Test::TextNot { .. } | Test::NumberNot(_) | Test::IpNot(_) => {
-            vec![Pattern::Present]
+            vec![one(Pattern::Present)]
         }
     }
 }
 
-fn text_patterns(test: &TextTest, pattern: &str) -> Vec<Pattern> {
+fn text_piece(test: &TextTest, pattern: &str) -> Piece {
     let whole = || Needle::whole(pattern, test.ignore_case);
-    if test.how == TextMatch::Equals {
-        return vec![Pattern::Equals(whole())];
-    }
-    if pattern.is_empty() {
-        return vec![Pattern::Present];
-    }
-    match test.how {
-        TextMatch::Equals => vec![Pattern::Equals(whole())],
-        TextMatch::Contains => vec![Pattern::Contains(whole())],
-        TextMatch::StartsWith => vec![Pattern::Prefix(whole())],
-        TextMatch::EndsWith => vec![Pattern::Suffix(whole())],
-        TextMatch::Glob => vec![glob_pattern(&Glob::new(pattern, test.ignore_case))],
-        TextMatch::Regex => match literals::required(pattern, test.ignore_case) {
-            Some(literals) => literals
-                .into_iter()
-                .map(|literal| Pattern::Contains(Needle::needed(literal.into_bytes())))
-                .collect(),
-            None => vec![Pattern::Ask],
-        },
-    }
+    let one = match test.how {
+        TextMatch::Equals => Pattern::Equals(whole()),
+        _ if pattern.is_empty() => Pattern::Present,
+        TextMatch::Contains => Pattern::Contains(whole()),
+        TextMatch::StartsWith => Pattern::Prefix(whole()),
+        TextMatch::EndsWith => Pattern::Suffix(whole()),
+        TextMatch::Glob => return glob_piece(&Glob::new(pattern, test.ignore_case)),
+        TextMatch::Regex => {
+            let sets = literals::required(pattern, test.ignore_case);
+            if !sets.is_empty() {
+                let needed = |text: String| Pattern::Contains(Needle::needed(text.into_bytes()));
+                return sets
+                    .into_iter()
+                    .map(|set| set.into_iter().map(needed).collect())
+                    .collect();
+            }
+            Pattern::Ask
+        }
+    };
+    vec![vec![one]]
 }
 
-/// The best single pattern of a glob.
-fn glob_pattern(glob: &Glob) -> Pattern {
+/// The fixed runs of a glob.
+fn glob_piece(glob: &Glob) -> Piece {
     let parts = glob.parts();
-    let mut runs: Vec<(usize, String)> = Vec::new();
+    let mut piece = Piece::new();
     let mut at = 0;
     while at < parts.len() {
         let text: String = parts[at..]
@@ -183,44 +195,49 @@ fn glob_pattern(glob: &Glob) -> Pattern {
             .collect();
         let length = text.chars().count();
         if length > 0 {
-            runs.push((at, text));
+            let needle = Needle::needed(text.into_bytes());
+            piece.push(vec![match (at == 0, at + length == parts.len()) {
+                (true, true) => Pattern::Equals(needle),
+                (true, false) => Pattern::Prefix(needle),
+                (false, true) => Pattern::Suffix(needle),
+                (false, false) => Pattern::Contains(needle),
+            }]);
         }
         at += length.max(1);
     }
-    let Some((at, text)) = runs.into_iter().max_by_key(|(_, text)| text.len()) else {
-        return match parts {
+    if piece.is_empty() {
+        piece.push(vec![match parts {
             [] => Pattern::Equals(Needle::needed([])),
             [Part::Run] => Pattern::Present,
             _ => Pattern::Ask,
-        };
-    };
-    let length = text.chars().count();
-    let form = Needle::needed(text.into_bytes());
-    match (at == 0, at + length == parts.len()) {
-        (true, true) => Pattern::Equals(form),
-        (true, false) => Pattern::Prefix(form),
-        (false, true) => Pattern::Suffix(form),
-        (false, false) => Pattern::Contains(form),
+        }]);
     }
+    piece
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn glob(pattern: &str) -> Pattern {
-        glob_pattern(&Glob::new(pattern, false))
-    }
-
     #[test]
-    fn a_glob_is_found_by_its_longest_run() {
+    fn a_glob_is_found_by_each_fixed_run() {
+        let glob = |pattern: &str| -> Vec<Pattern> {
+            let piece = glob_piece(&Glob::new(pattern, false));
+            piece.into_iter().flatten().collect()
+        };
         let bytes = |text: &str| Needle::needed(text.as_bytes());
-        assert_eq!(glob("/usr/*.so"), Pattern::Prefix(bytes("/usr/")));
-        assert_eq!(glob("/u*.so.1"), Pattern::Suffix(bytes(".so.1")));
-        assert_eq!(glob("*Lib*"), Pattern::Contains(bytes("lib")));
-        assert_eq!(glob("abc"), Pattern::Equals(bytes("abc")));
-        assert_eq!(glob("*"), Pattern::Present);
-        assert_eq!(glob("?*"), Pattern::Ask);
+        assert_eq!(
+            glob("/usr/*.so"),
+            [
+                Pattern::Prefix(bytes("/usr/")),
+                Pattern::Suffix(bytes(".so"))
+            ]
+        );
+        assert_eq!(glob("*Lib*"), [Pattern::Contains(bytes("lib"))]);
+        assert_eq!(glob("abc"), [Pattern::Equals(bytes("abc"))]);
+        assert_eq!(glob("*"), [Pattern::Present]);
+        assert_eq!(glob("?*"), [Pattern::Ask]);
+        assert_eq!(glob(""), [Pattern::Equals(bytes(""))]);
     }
 
     #[test]

@@ -10,7 +10,8 @@ use crate::run::images::Images;
 use crate::run::open::Open;
 use crate::run::{ancestry, lanes};
 use crate::stats::Counters;
-use crate::tables::{EVENT, SourceTable, Tables};
+use crate::tables::{EVENT, Posting, SourceTable, Tables};
+use crate::truth::Truth;
 use crate::verdict::{RuleIndex, Verdicts};
 use picket_model::event::Value;
 use picket_model::field::{Field, Subject};
@@ -93,6 +94,27 @@ impl State {
         proof
     }
 
+    /// Asks for the literal whose pattern was found, unless that proves it. None if
+    /// it does not hold, else whether it certainly does.
+    #[inline]
+    pub(crate) fn ask(
+        &mut self,
+        tables: &Tables,
+        posting: Posting,
+        proven: bool,
+        view: &View<'_>,
+    ) -> Option<bool> {
+        if proven {
+            return Some(true);
+        }
+        let instruction = &tables.code.instructions[posting.asks as usize];
+        match tables.code.truth(instruction, true, view, &mut self.work) {
+            Truth::False => None,
+            Truth::Unknown => Some(false),
+            Truth::True => Some(true),
+        }
+    }
+
     /// Adds a unit that is to be decided; `proven` if what it was found by holds.
     #[inline]
     pub(crate) fn open(&mut self, tables: &Tables, event: &Event, id: u32, proven: bool) {
@@ -127,7 +149,7 @@ pub(crate) fn evaluate(tables: &Tables, event: &Event, state: &mut State, verdic
     for role in [Role::Process, Role::Parent, Role::Actor] {
         lanes::gather(tables, role, &view, state);
     }
-    gather_event(tables, event, state);
+    gather_event(tables, &view, state);
     ancestry::gather_units(tables, event, cut, state);
     if state.open.is_empty() {
         return;
@@ -173,7 +195,8 @@ fn decide(tables: &Tables, view: &View<'_>, state: &mut State, verdicts: &mut Ve
 }
 
 /// Adds the units found by the event's own fields, and those that nothing finds.
-fn gather_event(tables: &Tables, event: &Event, state: &mut State) {
+fn gather_event(tables: &Tables, view: &View<'_>, state: &mut State) {
+    let event = view.event;
     let class = event.class as usize;
     for &unit in &tables.always[class] {
         state.open(tables, event, unit, false);
@@ -201,8 +224,10 @@ fn gather_event(tables: &Tables, event: &Event, state: &mut State) {
                 for at in 0..state.hits.len() {
                     let pattern = state.hits[at];
                     let proven = proof && table.proofs[pattern as usize];
-                    for unit in table.units(pattern, EVENT) {
-                        state.open(tables, event, unit, proven);
+                    for posting in table.postings(pattern, EVENT) {
+                        if let Some(certain) = state.ask(tables, posting, proven, view) {
+                            state.open(tables, event, posting.unit(), certain);
+                        }
                     }
                 }
             }

@@ -87,16 +87,15 @@ pub(crate) fn find(
             source,
             role,
             process,
+            view,
             state,
-            &mut |state, id, proven| {
+            |state, id, proven| {
                 let unit = &tables.units[id as usize];
-                if !is_wanted(tables, only, unit.classes, unit.asks, view, state)
-                    || !state.meets(id)
+                if is_wanted(tables, only, unit.classes, unit.asks, view, state) && state.meets(id)
                 {
-                    return;
-                }
-                if let Some(open) = face_stage(tables, id, proven, view, state) {
-                    keep(tables, open, view, state);
+                    if let Some(open) = face_stage(tables, id, proven, view, state) {
+                        keep(tables, open, view, state);
+                    }
                 }
             },
         );
@@ -148,8 +147,9 @@ fn by_face(tables: &Tables, role: Role, process: &Process, view: &View<'_>, stat
             source,
             role,
             process,
+            view,
             state,
-            &mut |state, id, proven| {
+            |state, id, proven| {
                 if state.meets(id) {
                     let open = face_stage(tables, id, proven, view, state);
                     state.by_face.extend(open);
@@ -186,14 +186,16 @@ fn face_stage(
 }
 
 /// Calls `each` on the units that a source of the process finds, some perhaps
-/// twice, and on whether what they are found by is proven.
+/// twice, and on whether what they are found by is certain.
+#[inline]
 fn each_unit(
     tables: &Tables,
     source: u16,
     role: Role,
     process: &Process,
+    view: &View<'_>,
     state: &mut State,
-    each: &mut dyn FnMut(&mut State, u32, bool),
+    mut each: impl FnMut(&mut State, u32, bool),
 ) {
     let table = &tables.sources[source as usize];
     let Source::Process(attr) = table.source else {
@@ -211,8 +213,10 @@ fn each_unit(
             for at in 0..state.hits.len() {
                 let pattern = state.hits[at];
                 let proven = proof && table.proofs[pattern as usize];
-                for unit in table.units(pattern, role as usize) {
-                    each(state, unit, proven);
+                for posting in table.postings(pattern, role as usize) {
+                    if let Some(certain) = state.ask(tables, posting, proven, view) {
+                        each(state, posting.unit(), certain);
+                    }
                 }
             }
         }

@@ -29,7 +29,11 @@ impl Windows {
 
     /// Of a literal, in whatever case.
     pub(crate) fn of(literal: &str) -> Windows {
-        let form = filter_form(literal);
+        Windows::of_form(&filter_form(literal))
+    }
+
+    /// Of a literal in filter form.
+    pub(crate) fn of_form(form: &[u8]) -> Windows {
         let mut hashes: Vec<(u32, u32)> = form
             .windows(WINDOW)
             .map(|window| {

@@ -6,7 +6,7 @@
 //! instruction says where. Everything unusual (cut values, lists, text that is
 //! not ASCII where case is ignored) goes to the prepared test instead.
 
-use crate::compile::pattern::Pattern;
+use crate::compile::pattern::{Needle, Pattern, Piece};
 use crate::fold::Folder;
 use crate::run::presence::{Presence, Windows};
 use crate::search::{contains, rarest};
@@ -67,6 +67,29 @@ impl<'c> Searched<'c> {
     }
 }
 
+/// Whether the text has one of each of the next sets of literals; `rest` is left
+/// after them if it has not.
+fn has_needed<'c>(
+    rest: &mut &'c [u8],
+    holds: &mut impl FnMut(Searched<'c>) -> Option<bool>,
+) -> Option<bool> {
+    let byte = |rest: &mut &'c [u8]| -> Option<u8> {
+        let (first, after) = rest.split_first()?;
+        *rest = after;
+        Some(*first)
+    };
+    let mut has_all = true;
+    for _ in 0..byte(rest)? {
+        let mut has_one = false;
+        for _ in 0..byte(rest)? {
+            let own = Searched::take(rest)?;
+            has_one = has_one || has_all && holds(own)?;
+        }
+        has_all &= has_one;
+    }
+    Some(has_all)
+}
+
 /// The next constant of those that are compared, and what follows it.
 #[inline]
 fn take<'c>(rest: &mut &'c [u8]) -> Option<&'c [u8]> {
@@ -107,7 +130,7 @@ pub(crate) struct Constants {
 
 impl Constants {
     /// Adds a test's constants.
-    pub(crate) fn add(&mut self, test: &Test, patterns: &[Pattern]) -> Quick {
+    pub(crate) fn add(&mut self, test: &Test, pieces: &[Piece]) -> Quick {
         let start = self.bytes.len() as u32;
         match test {
             Test::Text(text)
@@ -118,7 +141,7 @@ impl Constants {
                     TextMatch::Contains => Operation::Contains,
                     TextMatch::StartsWith => Operation::StartsWith,
                     TextMatch::EndsWith => Operation::EndsWith,
-                    TextMatch::Glob | TextMatch::Regex => return self.needs(patterns),
+                    TextMatch::Glob | TextMatch::Regex => return self.needs(pieces),
                 };
                 for pattern in &text.patterns {
                     self.push(operation, pattern.as_bytes(), Windows::of(pattern));
@@ -154,24 +177,37 @@ impl Constants {
         }
     }
 
-    /// The literals without which a glob or a regex does not match.
-    fn needs(&mut self, patterns: &[Pattern]) -> Quick {
+    /// The literals without which globs or regexes do not match: for each, sets of
+    /// literals of each of which it needs one.
+    fn needs(&mut self, pieces: &[Piece]) -> Quick {
         let start = self.bytes.len() as u32;
-        let literal = |pattern: &Pattern| pattern.needle().map(|needle| needle.form.clone());
-        let Some(literals) = patterns.iter().map(literal).collect::<Option<Vec<_>>>() else {
+        let needles = |list: &Vec<Pattern>| -> Option<Vec<Needle>> {
+            list.iter()
+                .map(|pattern| pattern.needle().cloned())
+                .collect()
+        };
+        let sets =
+            |piece: &Piece| -> Option<Vec<Vec<Needle>>> { piece.iter().map(needles).collect() };
+        let Some(pieces) = pieces.iter().map(sets).collect::<Option<Vec<_>>>() else {
             return Quick::PREPARED;
         };
-        if literals.len() > MOST {
+        if pieces.iter().flatten().map(Vec::len).sum::<usize>() > MOST {
             return Quick::PREPARED;
         }
-        for literal in &literals {
-            let windows = Windows::of(&String::from_utf8_lossy(literal));
-            self.push(Operation::Needs, literal, windows);
+        for sets in &pieces {
+            self.bytes.push(sets.len() as u8);
+            for needles in sets {
+                self.bytes.push(needles.len() as u8);
+                for needle in needles {
+                    let windows = Windows::of_form(&needle.form);
+                    self.push(Operation::Needs, &needle.form, windows);
+                }
+            }
         }
         Quick {
             operation: Operation::Needs,
             ignore_case: true,
-            count: literals.len() as u16,
+            count: pieces.len() as u16,
             start,
         }
     }
@@ -198,22 +234,35 @@ impl Constants {
         presence: &mut Presence,
     ) -> Option<bool> {
         let mut rest = self.bytes.get(quick.start as usize..)?;
-        if quick.operation.searches() {
-            for _ in 0..quick.count {
-                let own = Searched::take(&mut rest)?;
-                if !presence.may_hold(text, own.windows) {
-                    continue;
-                }
-                let bytes = if quick.ignore_case {
-                    folder.fold_ascii(text)?.as_bytes()
-                } else {
-                    text.as_bytes()
-                };
-                if contains(bytes, own.bytes, own.rare) {
-                    return Some(true);
-                }
+        let mut holds = |own: Searched<'_>| -> Option<bool> {
+            if !presence.may_hold(text, own.windows) {
+                return Some(false);
             }
-            return Some(false);
+            let text = if quick.ignore_case {
+                folder.fold_ascii(text)?
+            } else {
+                text
+            };
+            Some(contains(text.as_bytes(), own.bytes, own.rare))
+        };
+        match quick.operation {
+            Operation::Contains => {
+                for _ in 0..quick.count {
+                    if holds(Searched::take(&mut rest)?)? {
+                        return Some(true);
+                    }
+                }
+                return Some(false);
+            }
+            Operation::Needs => {
+                for _ in 0..quick.count {
+                    if has_needed(&mut rest, &mut holds)? {
+                        return Some(true);
+                    }
+                }
+                return Some(false);
+            }
+            _ => {}
         }
         let text = if quick.ignore_case {
             folder.fold_ascii(text)?.as_bytes()
