@@ -74,7 +74,7 @@ fn literal_cover(
             }
             let mut cost = 0.0;
             for piece in &interner.pieces[literal.id as usize] {
-                let priced = piece.iter().map(|list| {
+                let priced = piece.lists.iter().map(|list| {
                     let price = |pattern| price(literal, atom, pattern, frequencies);
                     (list.iter().map(price).sum::<f64>(), list)
                 });

@@ -2,6 +2,7 @@
 
 use crate::compile::pattern::filter_char;
 use crate::regexes::LazyRegex;
+use crate::search;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 /// More alternatives than this are not worth looking for.
@@ -12,9 +13,8 @@ const LONGEST: usize = 48;
 /// More sets than this of one regex tell little more.
 const SETS: usize = 4;
 
-/// Sets of texts in filter form: of each set one stands in every text the regex
-/// matches. The most selective first; none if there is no set of texts of at least
-/// two bytes.
+/// Sets of texts in filter form, none of them empty: of each set one stands in every
+/// text the regex matches. The most selective first.
 pub(crate) fn required(pattern: &str, ignore_case: bool) -> Vec<Vec<String>> {
     let Ok(hir) = LazyRegex::new(pattern, ignore_case).parse() else {
         return Vec::new();
@@ -40,8 +40,13 @@ impl Found {
     fn offer(&mut self, mut set: Vec<String>) {
         set.sort();
         set.dedup();
-        // A single byte stands nearly everywhere.
-        if !set.is_empty() && set.iter().all(|text| text.len() > 1) {
+        let tells = match set.iter().map(String::len).min() {
+            None | Some(0) => false,
+            // One of several single bytes stands nearly everywhere.
+            Some(1) => matches!(&set[..], [only] if is_rare(only)),
+            Some(_) => true,
+        };
+        if tells {
             self.sets.push(set);
         }
     }
@@ -49,6 +54,11 @@ impl Found {
     fn best(self) -> Option<Vec<String>> {
         self.sets.into_iter().max_by_key(|set| value(set))
     }
+}
+
+/// Whether a single byte is in few paths and command lines.
+fn is_rare(text: &str) -> bool {
+    text.bytes().all(|byte| search::rank(byte) < 5)
 }
 
 /// How selective a set is: its shortest text counts, fewer texts are better,
@@ -202,14 +212,18 @@ mod tests {
         assert_eq!(of("(?i)SKE"), sets(&[&["ske"]]));
         assert_eq!(of(r"\bnmap\b.*-s[ST]"), sets(&[&["nmap"], &["-ss", "-st"]]));
         assert_eq!(of("(?:foo|barbar)"), sets(&[&["barbar", "foo"]]));
-        assert_eq!(of("x(?:foo.*|bar+)y"), sets(&[&["ba", "foo"]]));
+        assert_eq!(
+            of("x(?:foo.*|bar+)y"),
+            sets(&[&["ba", "foo"], &["x"], &["y"]])
+        );
         assert_eq!(of("(?:abcd)+"), sets(&[&["abcd"]]));
         assert_eq!(
             of(r"php[0-9.]*\s+-c.*(?:exec|system)"),
             sets(&[&["exec", "system"], &["php"], &["-c"]])
         );
         assert_eq!(of("ab?cdef"), sets(&[&["abcdef", "acdef"]]));
-        for without in ["(?:abcd)*", "a?", r"\d+", "a.*b"] {
+        assert_eq!(of(r"`\w+-.*<"), sets(&[&["`"], &["<"]]));
+        for without in ["(?:abcd)*", "a?", r"\d+", ".*"] {
             assert!(of(without).is_empty(), "{without}");
         }
     }

@@ -3,7 +3,7 @@
 //! De Morgan's laws hold in Kleene's logic too, so a rule and its exceptions
 //! become one tree of *and*, *or* and literals.
 
-use crate::compile::pattern::{Pieces, pieces};
+use crate::compile::pattern::{Piece, pieces};
 use crate::naive::{Node, PreparedTest};
 use crate::regexes::LazyRegex;
 use crate::run::code::{Literal, Place, Role};
@@ -68,7 +68,7 @@ pub(crate) struct Interner {
     /// Tests.
     pub atoms: Vec<Atom>,
     /// What each atom can be found by.
-    pub pieces: Vec<Pieces>,
+    pub pieces: Vec<Vec<Piece>>,
     /// Bodies of `any LIST (…)` that speak of their element only.
     pub bodies: Vec<Tree>,
     /// `any LIST (…)` that speak of more: evaluated as they are written.

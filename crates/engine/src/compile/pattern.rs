@@ -116,74 +116,96 @@ pub(crate) fn filter_form(text: &str) -> Box<[u8]> {
     text.into_bytes().into()
 }
 
-/// How a predicate can be found: if it holds, one of its pieces does.
-pub(crate) type Pieces = Vec<Piece>;
+/// One of the texts, numbers or networks that a predicate takes. If the predicate
+/// holds, one of its pieces does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// If the piece holds, then of each of these lists a pattern hits; so one list
+    /// is enough to look for. There is at least one.
+    pub lists: Vec<Vec<Pattern>>,
+    /// What a glob or regex cannot do without: of each of these sets, one stands in
+    /// the text.
+    pub needs: Vec<Vec<Needle>>,
+}
 
-/// One of the texts, numbers or networks that a predicate takes. If it holds, then
-/// of each of these lists a pattern hits; so one list is enough to look for.
-pub(crate) type Piece = Vec<Vec<Pattern>>;
+impl Piece {
+    fn new(pattern: Pattern) -> Piece {
+        Piece {
+            lists: vec![vec![pattern]],
+            needs: Vec::new(),
+        }
+    }
+}
 
 /// How a test can be found.
-pub(crate) fn pieces(test: &Test) -> Pieces {
-    let one = |pattern| vec![vec![pattern]];
+pub(crate) fn pieces(test: &Test) -> Vec<Piece> {
     match test {
         Test::Text(text) => {
-            let pieces: Pieces = text
+            let pieces: Vec<Piece> = text
                 .patterns
                 .iter()
                 .map(|pattern| text_piece(text, pattern))
                 .collect();
-            if pieces.contains(&one(Pattern::Present)) {
-                return vec![one(Pattern::Present)];
+            let present = Piece::new(Pattern::Present);
+            if pieces.contains(&present) {
+                return vec![present];
             }
             pieces
         }
         Test::Number(ranges) => ranges
             .iter()
             .map(|range| match (*range.start(), *range.end()) {
-                (low, high) if low == high => one(Pattern::Number(low)),
-                (low, high) => one(Pattern::Range(low, high)),
+                (low, high) if low == high => Piece::new(Pattern::Number(low)),
+                (low, high) => Piece::new(Pattern::Range(low, high)),
             })
             .collect(),
-        Test::Ip(networks) => networks
-            .iter()
-            .map(|net| one(Pattern::Network(*net)))
-            .collect(),
-        Test::Bool(expected) => vec![one(Pattern::Bool(*expected))],
+        Test::Ip(networks) => {
+            let piece = |network: &IpNetwork| Piece::new(Pattern::Network(*network));
+            networks.iter().map(piece).collect()
+        }
+        Test::Bool(expected) => vec![Piece::new(Pattern::Bool(*expected))],
         Test::Exists | Test::TextNot { .. } | Test::NumberNot(_) | Test::IpNot(_) => {
-            vec![one(Pattern::Present)]
+            vec![Piece::new(Pattern::Present)]
         }
     }
 }
 
 fn text_piece(test: &TextTest, pattern: &str) -> Piece {
     let whole = || Needle::whole(pattern, test.ignore_case);
-    let one = match test.how {
+    Piece::new(match test.how {
         TextMatch::Equals => Pattern::Equals(whole()),
         _ if pattern.is_empty() => Pattern::Present,
         TextMatch::Contains => Pattern::Contains(whole()),
         TextMatch::StartsWith => Pattern::Prefix(whole()),
         TextMatch::EndsWith => Pattern::Suffix(whole()),
         TextMatch::Glob => return glob_piece(&Glob::new(pattern, test.ignore_case)),
-        TextMatch::Regex => {
-            let sets = literals::required(pattern, test.ignore_case);
-            if !sets.is_empty() {
-                let needed = |text: String| Pattern::Contains(Needle::needed(text.into_bytes()));
-                return sets
-                    .into_iter()
-                    .map(|set| set.into_iter().map(needed).collect())
-                    .collect();
-            }
-            Pattern::Ask
-        }
-    };
-    vec![vec![one]]
+        TextMatch::Regex => return regex_piece(pattern, test.ignore_case),
+    })
+}
+
+fn regex_piece(pattern: &str, ignore_case: bool) -> Piece {
+    let needs: Vec<Vec<Needle>> = literals::required(pattern, ignore_case)
+        .into_iter()
+        .map(|set| {
+            let needle = |text: String| Needle::needed(text.into_bytes());
+            set.into_iter().map(needle).collect()
+        })
+        .collect();
+    // A single byte stands nearly everywhere: good to rule a text out, not to look for.
+    let worth_looking = |set: &&Vec<Needle>| set.iter().all(|needle| needle.form.len() > 1);
+    let contains = |set: &Vec<Needle>| set.iter().cloned().map(Pattern::Contains).collect();
+    let mut lists: Vec<Vec<Pattern>> = needs.iter().filter(worth_looking).map(contains).collect();
+    if lists.is_empty() {
+        lists.push(vec![Pattern::Ask]);
+    }
+    Piece { lists, needs }
 }
 
 /// The fixed runs of a glob.
 fn glob_piece(glob: &Glob) -> Piece {
     let parts = glob.parts();
-    let mut piece = Piece::new();
+    let mut lists = Vec::new();
+    let mut needs = Vec::new();
     let mut at = 0;
     while at < parts.len() {
         let text: String = parts[at..]
@@ -196,7 +218,8 @@ fn glob_piece(glob: &Glob) -> Piece {
         let length = text.chars().count();
         if length > 0 {
             let needle = Needle::needed(text.into_bytes());
-            piece.push(vec![match (at == 0, at + length == parts.len()) {
+            needs.push(vec![needle.clone()]);
+            lists.push(vec![match (at == 0, at + length == parts.len()) {
                 (true, true) => Pattern::Equals(needle),
                 (true, false) => Pattern::Prefix(needle),
                 (false, true) => Pattern::Suffix(needle),
@@ -205,14 +228,14 @@ fn glob_piece(glob: &Glob) -> Piece {
         }
         at += length.max(1);
     }
-    if piece.is_empty() {
-        piece.push(vec![match parts {
+    if lists.is_empty() {
+        lists.push(vec![match parts {
             [] => Pattern::Equals(Needle::needed([])),
             [Part::Run] => Pattern::Present,
             _ => Pattern::Ask,
         }]);
     }
-    piece
+    Piece { lists, needs }
 }
 
 #[cfg(test)]
@@ -223,7 +246,7 @@ mod tests {
     fn a_glob_is_found_by_each_fixed_run() {
         let glob = |pattern: &str| -> Vec<Pattern> {
             let piece = glob_piece(&Glob::new(pattern, false));
-            piece.into_iter().flatten().collect()
+            piece.lists.into_iter().flatten().collect()
         };
         let bytes = |text: &str| Needle::needed(text.as_bytes());
         assert_eq!(

@@ -7,6 +7,7 @@
 use crate::compile::pattern::{Pattern, Proof};
 use crate::index::grams::{GramCounts, GramIndex, longest_stride};
 use crate::index::hash::{HashIndex, hash_any_case, mix};
+use crate::run::presence::{Presence, Windows};
 use crate::search::{begins_with_any_case, contains, contains_any_case, rarest};
 
 /// Keys of prefixes and suffixes are this long at most.
@@ -23,10 +24,18 @@ pub(crate) struct TextIndex {
     prefixes: Affixes,
     suffixes: Affixes,
     grams: GramIndex,
-    /// Searched for one by one: the pattern, and where its rarest byte stands.
-    short: Box<[(u32, u32)]>,
+    short: Box<[Short]>,
     /// Hit by every text: only the predicate itself can tell.
     asks: Box<[u32]>,
+}
+
+/// A literal that is searched for by itself.
+#[derive(Debug, Clone, Copy)]
+struct Short {
+    number: u32,
+    /// Where its rarest byte stands.
+    rare: u32,
+    windows: Windows,
 }
 
 /// Where a needle's texts stand.
@@ -173,16 +182,17 @@ impl TextIndex {
                 end: bytes.len() as u32,
             });
         }
-        let (stride, short) = best_stride(&contains);
-        contains.retain(|(number, _)| short.binary_search(number).is_err());
-        index.grams = GramIndex::new(stride, &contains, counts);
+        let stride = best_stride(&contains);
+        let (long, short): (Vec<_>, Vec<_>) = contains
+            .into_iter()
+            .partition(|(_, form)| longest_stride(form.len()) >= stride);
+        index.grams = GramIndex::new(stride, &long, counts);
         index.short = short
             .into_iter()
-            .map(|number| {
-                let form = patterns[number as usize]
-                    .needle()
-                    .map(|needle| &needle.form);
-                (number, form.map_or(0, |form| rarest(form) as u32))
+            .map(|(number, form)| Short {
+                number,
+                rare: rarest(form) as u32,
+                windows: Windows::of_form(form),
             })
             .collect();
         index.equals = HashIndex::new(&equals);
@@ -197,7 +207,7 @@ impl TextIndex {
     /// Adds the numbers of the patterns that the text holds; a number may be added
     /// twice.
     #[inline]
-    pub(crate) fn look_up(&self, text: Text<'_>, hits: &mut Vec<u32>) {
+    pub(crate) fn look_up(&self, text: Text<'_>, presence: &mut Presence, hits: &mut Vec<u32>) {
         let (bytes, is_ascii) = match text {
             Text::Ascii(bytes) => (bytes, true),
             Text::Form(bytes) => (bytes, false),
@@ -243,16 +253,30 @@ impl TextIndex {
                 hits.push(number);
             }
         });
-        for &(number, rare) in &self.short {
-            let found = match self.needle(number, is_ascii) {
-                (own, true) => contains(bytes, own, rare as usize),
-                (own, false) => contains_any_case(bytes, own, rare as usize),
-            };
-            if found {
-                hits.push(number);
+        for short in &self.short {
+            if self.has(short, text, presence) {
+                hits.push(short.number);
             }
         }
         hits.extend_from_slice(&self.asks);
+    }
+
+    fn has(&self, short: &Short, text: Text<'_>, presence: &mut Presence) -> bool {
+        /// Fewer searches are quicker than reading the text's windows.
+        const FEW: usize = 8;
+        let rare = short.rare as usize;
+        match text {
+            Text::Ascii(text) => {
+                if self.short.len() >= FEW && !presence.may_hold_ascii(text, short.windows) {
+                    return false;
+                }
+                match self.needle(short.number, true) {
+                    (own, true) => contains(text, own, rare),
+                    (own, false) => contains_any_case(text, own, rare, usize::MAX) == Some(true),
+                }
+            }
+            Text::Form(text) => contains(text, self.needle(short.number, false).0, rare),
+        }
     }
 
     /// What the text must have, and whether case counts.
@@ -274,36 +298,29 @@ impl TextIndex {
             + self.prefixes.table.memory()
             + self.suffixes.table.memory()
             + self.grams.memory()
-            + (self.short.len() * 2 + self.asks.len()) * 4
+            + self.short.len() * size_of::<Short>()
+            + self.asks.len() * 4
     }
 }
 
-/// The stride to scan with, and the literals that are then searched for one by
-/// one because they are too short for it.
-fn best_stride(contains: &[(u32, &[u8])]) -> (usize, Vec<u32>) {
-    /// What one more search costs, in looked-at windows of a text of usual length.
+/// The stride to scan with: literals that are too short for it are searched for one
+/// by one.
+fn best_stride(contains: &[(u32, &[u8])]) -> usize {
+    /// What one more search costs, in looked-at windows.
     const SEARCH: usize = 24;
-    /// A usual length.
+    /// A usual length of a text.
     const LENGTH: usize = 128;
-    let shorter = |stride: usize| -> Vec<u32> {
-        contains
-            .iter()
-            .filter(|(_, text)| longest_stride(text.len()) < stride)
-            .map(|&(number, _)| number)
-            .collect()
+    let cost = |stride: &usize| {
+        let is_short = |(_, form): &&(u32, &[u8])| longest_stride(form.len()) < *stride;
+        let short = contains.iter().filter(is_short).count();
+        let scan = if short == contains.len() {
+            0
+        } else {
+            LENGTH / stride
+        };
+        scan + short * SEARCH
     };
-    [4, 2, 1]
-        .into_iter()
-        .map(|stride| (stride, shorter(stride)))
-        .min_by_key(|(stride, short)| {
-            let scan = if short.len() == contains.len() {
-                0
-            } else {
-                LENGTH / stride
-            };
-            scan + short.len() * SEARCH
-        })
-        .unwrap_or_default()
+    [4, 2, 1].into_iter().min_by_key(cost).unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -328,7 +345,7 @@ mod tests {
 
     fn look_up(index: &TextIndex, text: Text<'_>) -> Vec<u32> {
         let mut hits = Vec::new();
-        index.look_up(text, &mut hits);
+        index.look_up(text, &mut Presence::default(), &mut hits);
         hits.sort();
         hits.dedup();
         hits

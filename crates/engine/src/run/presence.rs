@@ -119,25 +119,45 @@ impl Presence {
         let Windows(Some(hashes)) = literal else {
             return true;
         };
+        let at = self.entry(text.as_bytes());
+        let seen = &mut self.texts[at];
+        if seen.bits == 0 {
+            if !seen.is_worth_reading() {
+                return true;
+            }
+            seen.read(if text.is_ascii() {
+                text.as_bytes()
+            } else {
+                self.filter.of(text)
+            });
+        }
+        seen.has_all(hashes)
+    }
+
+    /// The same for a text of ASCII chars.
+    #[inline]
+    pub(crate) fn may_hold_ascii(&mut self, text: &[u8], literal: Windows) -> bool {
+        let Windows(Some(hashes)) = literal else {
+            return true;
+        };
+        let at = self.entry(text);
+        let seen = &mut self.texts[at];
+        if seen.bits == 0 {
+            if !seen.is_worth_reading() {
+                return true;
+            }
+            seen.read(text);
+        }
+        seen.has_all(hashes)
+    }
+
+    #[inline]
+    fn entry(&mut self, text: &[u8]) -> usize {
         let key = (text.as_ptr() as usize, text.len());
         let known = self.texts[..self.used]
             .iter()
             .position(|seen| seen.key == key);
-        let at = known.unwrap_or_else(|| self.insert(key));
-        let seen = &mut self.texts[at];
-        if seen.bits == 0 {
-            seen.asked += 1;
-            if seen.asked < ASKED && text.len() < LONG {
-                return true;
-            }
-            let text = if text.is_ascii() {
-                text.as_bytes()
-            } else {
-                self.filter.of(text)
-            };
-            seen.read(text);
-        }
-        hashes.iter().all(|&hash| seen.has(hash))
+        known.unwrap_or_else(|| self.insert(key))
     }
 
     fn insert(&mut self, key: (usize, usize)) -> usize {
@@ -155,6 +175,16 @@ impl Presence {
 }
 
 impl Seen {
+    fn is_worth_reading(&mut self) -> bool {
+        self.asked += 1;
+        self.asked >= ASKED || self.key.1 >= LONG
+    }
+
+    #[inline]
+    fn has_all(&self, hashes: [u32; LOOKED_AT]) -> bool {
+        hashes.iter().all(|&hash| self.has(hash))
+    }
+
     /// Reads a text; all bits that are not set by it are clear.
     fn read(&mut self, text: &[u8]) {
         // About one bit in sixteen is set, so three are set by chance hardly ever.

@@ -6,10 +6,10 @@
 //! instruction says where. Everything unusual (cut values, lists, text that is
 //! not ASCII where case is ignored) goes to the prepared test instead.
 
-use crate::compile::pattern::{Needle, Pattern, Piece};
+use crate::compile::pattern::Piece;
 use crate::fold::Folder;
 use crate::run::presence::{Presence, Windows};
-use crate::search::{contains, rarest};
+use crate::search::{TRIES, contains, contains_any_case, rarest};
 use picket_lang::ir::{Test, TextMatch};
 
 /// What an instruction does with the constants.
@@ -181,24 +181,15 @@ impl Constants {
     /// literals of each of which it needs one.
     fn needs(&mut self, pieces: &[Piece]) -> Quick {
         let start = self.bytes.len() as u32;
-        let needles = |list: &Vec<Pattern>| -> Option<Vec<Needle>> {
-            list.iter()
-                .map(|pattern| pattern.needle().cloned())
-                .collect()
-        };
-        let sets =
-            |piece: &Piece| -> Option<Vec<Vec<Needle>>> { piece.iter().map(needles).collect() };
-        let Some(pieces) = pieces.iter().map(sets).collect::<Option<Vec<_>>>() else {
-            return Quick::PREPARED;
-        };
-        if pieces.iter().flatten().map(Vec::len).sum::<usize>() > MOST {
+        let needles = || pieces.iter().flat_map(|piece| piece.needs.iter().flatten());
+        if needles().count() > MOST || pieces.iter().any(|piece| piece.needs.is_empty()) {
             return Quick::PREPARED;
         }
-        for sets in &pieces {
-            self.bytes.push(sets.len() as u8);
-            for needles in sets {
-                self.bytes.push(needles.len() as u8);
-                for needle in needles {
+        for piece in pieces {
+            self.bytes.push(piece.needs.len() as u8);
+            for set in &piece.needs {
+                self.bytes.push(set.len() as u8);
+                for needle in set {
                     let windows = Windows::of_form(&needle.form);
                     self.push(Operation::Needs, &needle.form, windows);
                 }
@@ -238,12 +229,17 @@ impl Constants {
             if !presence.may_hold(text, own.windows) {
                 return Some(false);
             }
-            let text = if quick.ignore_case {
-                folder.fold_ascii(text)?
-            } else {
-                text
-            };
-            Some(contains(text.as_bytes(), own.bytes, own.rare))
+            if !quick.ignore_case {
+                return Some(contains(text.as_bytes(), own.bytes, own.rare));
+            }
+            if !text.is_ascii() {
+                return None;
+            }
+            // After many false starts the folded text is searched in a steadier way.
+            contains_any_case(text.as_bytes(), own.bytes, own.rare, TRIES).or_else(|| {
+                let folded = folder.fold_ascii(text)?;
+                Some(contains(folded.as_bytes(), own.bytes, own.rare))
+            })
         };
         match quick.operation {
             Operation::Contains => {
