@@ -5,7 +5,6 @@ use crate::compile::pattern::Pattern;
 use crate::index::grams::GramCounts;
 use crate::index::source::{FilterForm, SourceIndex};
 use crate::run::code::{Place, Role};
-use crate::run::presence::Presence;
 use picket_model::event::{Value, process_value};
 use picket_model::field::{Field, ProcessList, Subject};
 use picket_model::process::Process;
@@ -140,8 +139,6 @@ impl SourceSample {
         let index = SourceIndex::new(patterns, &counts);
         let mut hits: BTreeMap<Place, Vec<u32>> = BTreeMap::new();
         let mut found = Vec::new();
-        // The sample's texts stay where they are.
-        let mut presence = Presence::default();
         // Texts come again and again: what one holds is looked up once.
         let mut known: HashMap<&str, Vec<u32>> = HashMap::new();
         each_value(source, sample, &mut |place, value| {
@@ -161,7 +158,7 @@ impl SourceSample {
                 }
             }
             found.clear();
-            index.look_up(value, &mut filter, &mut presence, &mut found);
+            index.look_up(value, &mut filter, &mut found);
             found.sort_unstable();
             found.dedup();
             found.iter().for_each(|&id| hits[id as usize] += 1);

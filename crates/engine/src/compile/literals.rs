@@ -13,14 +13,48 @@ const LONGEST: usize = 48;
 /// More sets than this of one regex tell little more.
 const SETS: usize = 4;
 
-/// Sets of texts in filter form, none of them empty: of each set one stands in every
-/// text the regex matches. The most selective first.
-pub(crate) fn required(pattern: &str, ignore_case: bool) -> Vec<Vec<String>> {
+/// A text that a regex needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Literal {
+    /// In filter form.
+    pub form: String,
+    /// As the regex has it, unless it takes both cases.
+    pub exact: Option<String>,
+}
+
+/// Sets of texts, none of them empty: of each set one stands in every text the regex
+/// matches. The most selective first.
+pub(crate) fn required(pattern: &str, ignore_case: bool) -> Vec<Vec<Literal>> {
     let Ok(hir) = LazyRegex::new(pattern, ignore_case).parse() else {
         return Vec::new();
     };
-    let mut found = Found::default();
-    if let Some(exact) = walk(&hir, &mut found) {
+    let forms = sets(&hir, filter_char);
+    let exact = sets(&hir, |c| c);
+    // Where both cases are taken the two ways differ in what they find.
+    let form = |text: &String| -> String { text.chars().map(filter_char).collect() };
+    let formed = |set: &Vec<String>| set.iter().map(form).collect::<Vec<String>>();
+    let same = exact.iter().map(formed).eq(forms.iter().cloned());
+    let literal = |form: String, exact: Option<&String>| Literal {
+        form,
+        exact: exact.cloned(),
+    };
+    let mut sets = Vec::with_capacity(forms.len());
+    for (at, set) in forms.into_iter().enumerate() {
+        let exact = exact.get(at).filter(|_| same);
+        let each = set.into_iter().enumerate();
+        let exact = |at: usize| exact.and_then(|set| set.get(at));
+        sets.push(each.map(|(at, form)| literal(form, exact(at))).collect());
+    }
+    sets
+}
+
+/// The sets, each char of them taken as `map` says.
+fn sets(hir: &Hir, map: fn(char) -> char) -> Vec<Vec<String>> {
+    let mut found = Found {
+        sets: Vec::new(),
+        map,
+    };
+    if let Some(exact) = walk(hir, &mut found) {
         found.offer(exact);
     }
     let mut sets = found.sets;
@@ -31,12 +65,20 @@ pub(crate) fn required(pattern: &str, ignore_case: bool) -> Vec<Vec<String>> {
 }
 
 /// What has been seen so far on the way through a concatenation.
-#[derive(Default)]
 struct Found {
     sets: Vec<Vec<String>>,
+    map: fn(char) -> char,
 }
 
 impl Found {
+    /// For a part that may be left out, or has others beside it.
+    fn inside(&self) -> Found {
+        Found {
+            sets: Vec::new(),
+            map: self.map,
+        }
+    }
+
     fn offer(&mut self, mut set: Vec<String>) {
         set.sort();
         set.dedup();
@@ -75,21 +117,21 @@ fn walk(hir: &Hir, found: &mut Found) -> Option<Vec<String>> {
         HirKind::Empty | HirKind::Look(_) => Some(vec![String::new()]),
         HirKind::Literal(literal) => {
             let text = std::str::from_utf8(&literal.0).ok()?;
-            Some(vec![text.chars().map(filter_char).collect()])
+            Some(vec![text.chars().map(found.map).collect()])
         }
-        HirKind::Class(class) => class_chars(class),
+        HirKind::Class(class) => class_chars(class, found.map),
         HirKind::Capture(capture) => walk(&capture.sub, found),
         HirKind::Repetition(repetition) => {
             if repetition.min == 0 {
                 if repetition.max == Some(1) {
-                    let mut inside = Found::default();
+                    let mut inside = found.inside();
                     let mut all = walk(&repetition.sub, &mut inside)?;
                     all.push(String::new());
                     return Some(all);
                 }
                 return None;
             }
-            let mut inside = Found::default();
+            let mut inside = found.inside();
             let all = walk(&repetition.sub, &mut inside);
             if repetition.min == 1 && repetition.max == Some(1) {
                 return all;
@@ -104,7 +146,7 @@ fn walk(hir: &Hir, found: &mut Found) -> Option<Vec<String>> {
             let mut all = Some(Vec::new());
             let mut required = Some(Vec::new());
             for part in parts {
-                let mut inside = Found::default();
+                let mut inside = found.inside();
                 let exact = walk(part, &mut inside);
                 if let Some(exact) = &exact {
                     inside.offer(exact.clone());
@@ -169,8 +211,8 @@ fn both(left: Option<Vec<String>>, right: Option<Vec<String>>) -> Option<Vec<Str
     (left.len() <= MOST).then_some(left)
 }
 
-/// The chars of a small class, in filter form.
-fn class_chars(class: &Class) -> Option<Vec<String>> {
+/// The chars of a small class.
+fn class_chars(class: &Class, map: fn(char) -> char) -> Option<Vec<String>> {
     let Class::Unicode(class) = class else {
         return None;
     };
@@ -186,7 +228,7 @@ fn class_chars(class: &Class) -> Option<Vec<String>> {
         .ranges()
         .iter()
         .flat_map(|range| range.start()..=range.end())
-        .map(|c| filter_char(c).to_string())
+        .map(|c| map(c).to_string())
         .collect();
     chars.sort();
     chars.dedup();
@@ -198,7 +240,29 @@ mod tests {
     use super::*;
 
     fn of(pattern: &str) -> Vec<Vec<String>> {
-        required(pattern, false)
+        let sets = required(pattern, false);
+        let form = |literal: Literal| literal.form;
+        let forms = |set: Vec<Literal>| set.into_iter().map(form).collect();
+        sets.into_iter().map(forms).collect()
+    }
+
+    #[test]
+    fn case_is_known_where_the_regex_knows_it() {
+        let exact = |pattern, ignore_case| -> Vec<Option<String>> {
+            let sets = required(pattern, ignore_case);
+            sets.into_iter()
+                .flatten()
+                .map(|literal| literal.exact)
+                .collect()
+        };
+        assert_eq!(exact("-O", false), [Some("-O".to_owned())]);
+        assert_eq!(exact("-O", true), [None]);
+        assert_eq!(exact("(?i)-O", false), [None]);
+        assert_eq!(exact("-[oO]", false), [None]);
+        assert_eq!(
+            exact("-[OX].*abc", false),
+            ["abc", "-O", "-X"].map(|text| Some(text.to_owned()))
+        );
     }
 
     fn sets(sets: &[&[&str]]) -> Vec<Vec<String>> {

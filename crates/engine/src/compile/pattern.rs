@@ -5,7 +5,7 @@
 //! coarser than the rules' own comparison: a hit says "look closer", no hit says
 //! "certainly not".
 
-use crate::compile::literals;
+use crate::compile::literals::{self, Literal};
 use crate::fold::fold_char;
 use crate::glob::{Glob, Part};
 use picket_lang::ir::{IpNetwork, Test, TextMatch, TextTest};
@@ -40,39 +40,32 @@ pub(crate) enum Pattern {
 pub(crate) struct Needle {
     /// In filter form.
     pub form: Box<[u8]>,
-    pub proof: Proof,
-}
-
-/// What it says of the predicate that a needle is found in a text of ASCII chars.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Proof {
-    /// It may hold.
-    None,
-    /// It holds, however upper and lower case are mixed.
-    AnyCase,
-    /// It holds if the text has exactly these bytes, else it does not.
-    Exact(Box<[u8]>),
+    /// The very bytes that a text of ASCII chars must have; none if upper and lower
+    /// case are the same.
+    pub exact: Option<Box<[u8]>>,
+    /// If it is found in a text of ASCII chars, the predicate holds.
+    pub proves: bool,
 }
 
 impl Needle {
     /// For a regex or glob that cannot do without it.
-    pub(crate) fn needed(form: impl Into<Box<[u8]>>) -> Needle {
+    pub(crate) fn needed(form: impl Into<Box<[u8]>>, exact: Option<&str>) -> Needle {
         Needle {
             form: form.into(),
-            proof: Proof::None,
+            exact: exact.map(|text| text.as_bytes().into()),
+            proves: false,
         }
     }
 
     /// For a predicate that asks for nothing else.
     fn whole(text: &str, ignore_case: bool) -> Needle {
         let form = filter_form(text);
-        let proof = match ignore_case {
-            false => Proof::Exact(text.as_bytes().into()),
-            true if *form == *text.as_bytes() => Proof::AnyCase,
-            // A letter that is an ASCII one in filter form only.
-            true => Proof::None,
-        };
-        Needle { form, proof }
+        Needle {
+            // Some letters are ASCII ones in filter form, yet no test takes them so.
+            proves: !ignore_case || *form == *text.as_bytes(),
+            exact: (!ignore_case).then(|| text.as_bytes().into()),
+            form,
+        }
     }
 }
 
@@ -92,9 +85,7 @@ impl Pattern {
     pub(crate) fn is_proof(&self) -> bool {
         match self {
             Pattern::Ask | Pattern::Present => false,
-            pattern => pattern
-                .needle()
-                .is_none_or(|needle| needle.proof != Proof::None),
+            pattern => pattern.needle().is_none_or(|needle| needle.proves),
         }
     }
 }
@@ -187,7 +178,9 @@ fn regex_piece(pattern: &str, ignore_case: bool) -> Piece {
     let needs: Vec<Vec<Needle>> = literals::required(pattern, ignore_case)
         .into_iter()
         .map(|set| {
-            let needle = |text: String| Needle::needed(text.into_bytes());
+            let needle = |literal: Literal| {
+                Needle::needed(literal.form.into_bytes(), literal.exact.as_deref())
+            };
             set.into_iter().map(needle).collect()
         })
         .collect();
@@ -211,13 +204,14 @@ fn glob_piece(glob: &Glob) -> Piece {
         let text: String = parts[at..]
             .iter()
             .map_while(|part| match part {
-                Part::Char(c) => Some(filter_char(*c)),
+                Part::Char(c) => Some(*c),
                 _ => None,
             })
             .collect();
         let length = text.chars().count();
         if length > 0 {
-            let needle = Needle::needed(text.into_bytes());
+            let exact = (!glob.ignores_case()).then_some(&*text);
+            let needle = Needle::needed(filter_form(&text), exact);
             needs.push(vec![needle.clone()]);
             lists.push(vec![match (at == 0, at + length == parts.len()) {
                 (true, true) => Pattern::Equals(needle),
@@ -230,7 +224,7 @@ fn glob_piece(glob: &Glob) -> Piece {
     }
     if lists.is_empty() {
         lists.push(vec![match parts {
-            [] => Pattern::Equals(Needle::needed([])),
+            [] => Pattern::Equals(Needle::needed([], None)),
             [Part::Run] => Pattern::Present,
             _ => Pattern::Ask,
         }]);
@@ -248,7 +242,7 @@ mod tests {
             let piece = glob_piece(&Glob::new(pattern, false));
             piece.lists.into_iter().flatten().collect()
         };
-        let bytes = |text: &str| Needle::needed(text.as_bytes());
+        let bytes = |text: &str| Needle::needed(filter_form(text), Some(text));
         assert_eq!(
             glob("/usr/*.so"),
             [
@@ -256,26 +250,22 @@ mod tests {
                 Pattern::Suffix(bytes(".so"))
             ]
         );
-        assert_eq!(glob("*Lib*"), [Pattern::Contains(bytes("lib"))]);
+        assert_eq!(glob("*Lib*"), [Pattern::Contains(bytes("Lib"))]);
         assert_eq!(glob("abc"), [Pattern::Equals(bytes("abc"))]);
         assert_eq!(glob("*"), [Pattern::Present]);
         assert_eq!(glob("?*"), [Pattern::Ask]);
-        assert_eq!(glob(""), [Pattern::Equals(bytes(""))]);
+        assert_eq!(glob(""), [Pattern::Equals(Needle::needed([], None))]);
     }
 
     #[test]
     fn only_what_cannot_mislead_is_a_proof() {
-        let proof = |text, ignore_case| Needle::whole(text, ignore_case).proof;
-        assert_eq!(proof("curl", true), Proof::AnyCase);
-        assert_eq!(
-            proof("Curl", false),
-            Proof::Exact(b"Curl".as_slice().into())
-        );
+        assert!(Needle::whole("curl", true).proves);
+        assert!(Needle::whole("Curl", false).proves);
         // A long s is an s in filter form, but no test takes it for one.
-        assert_eq!(proof("\u{17F}h", true), Proof::None);
+        assert!(!Needle::whole("\u{17F}h", true).proves);
         assert!(!Pattern::Ask.is_proof());
         assert!(Pattern::Number(1).is_proof());
-        assert!(!Pattern::Contains(Needle::needed(*b"curl")).is_proof());
+        assert!(!Pattern::Contains(Needle::needed(*b"curl", None)).is_proof());
     }
 
     #[test]

@@ -2,5 +2,6 @@
 
 pub(crate) mod grams;
 pub(crate) mod hash;
+pub(crate) mod pairs;
 pub(crate) mod source;
 pub(crate) mod texts;

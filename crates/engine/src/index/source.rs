@@ -4,7 +4,6 @@ use crate::compile::pattern::{Pattern, filter_char};
 use crate::index::grams::GramCounts;
 use crate::index::hash::{HashIndex, mix};
 use crate::index::texts::{Text, TextIndex};
-use crate::run::presence::Presence;
 use picket_model::event::Value;
 use std::net::IpAddr;
 
@@ -65,16 +64,15 @@ impl SourceIndex {
         &self,
         value: Value<'_>,
         filter: &mut FilterForm,
-        presence: &mut Presence,
         hits: &mut Vec<u32>,
     ) -> bool {
         hits.extend_from_slice(&self.present);
         match value {
-            Value::Str(text) => return self.text(text, filter, presence, hits),
+            Value::Str(text) => return self.text(text, filter, hits),
             Value::List(list) => {
-                return list.iter().fold(true, |proof, text| {
-                    proof & self.text(text, filter, presence, hits)
-                });
+                return list
+                    .iter()
+                    .fold(true, |proof, text| proof & self.text(text, filter, hits));
             }
             Value::Int(number) => {
                 hits.extend(self.numbers.get(mix(number as u64)));
@@ -94,20 +92,14 @@ impl SourceIndex {
     }
 
     #[inline]
-    fn text(
-        &self,
-        text: &str,
-        filter: &mut FilterForm,
-        presence: &mut Presence,
-        hits: &mut Vec<u32>,
-    ) -> bool {
+    fn text(&self, text: &str, filter: &mut FilterForm, hits: &mut Vec<u32>) -> bool {
         let is_ascii = text.is_ascii();
         let text = if is_ascii {
             Text::Ascii(text.as_bytes())
         } else {
             Text::Form(filter.of(text))
         };
-        self.texts.look_up(text, presence, hits);
+        self.texts.look_up(text, hits);
         is_ascii
     }
 
@@ -186,12 +178,7 @@ mod tests {
 
     fn look_up(index: &SourceIndex, value: Value<'_>) -> Vec<u32> {
         let mut hits = Vec::new();
-        index.look_up(
-            value,
-            &mut FilterForm::default(),
-            &mut Presence::default(),
-            &mut hits,
-        );
+        index.look_up(value, &mut FilterForm::default(), &mut hits);
         hits.sort();
         hits
     }

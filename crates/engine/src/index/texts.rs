@@ -4,11 +4,14 @@
 //! from lower case, and the comparison that follows does if the predicate does.
 //! Other texts come in filter form, and what is found in them proves nothing.
 
-use crate::compile::pattern::{Pattern, Proof};
+use crate::compile::pattern::Pattern;
 use crate::index::grams::{GramCounts, GramIndex, longest_stride};
 use crate::index::hash::{HashIndex, hash_any_case, mix};
-use crate::run::presence::{Presence, Windows};
+use crate::index::pairs::PairIndex;
 use crate::search::{begins_with_any_case, contains, contains_any_case, rarest};
+
+/// Fewer short literals than this are quicker searched for one by one.
+const FEW: usize = 6;
 
 /// Keys of prefixes and suffixes are this long at most.
 const KEY: usize = 8;
@@ -24,18 +27,11 @@ pub(crate) struct TextIndex {
     prefixes: Affixes,
     suffixes: Affixes,
     grams: GramIndex,
-    short: Box<[Short]>,
+    pairs: PairIndex,
+    /// Searched for one by one: the pattern, and where its rarest byte stands.
+    short: Box<[(u32, u32)]>,
     /// Hit by every text: only the predicate itself can tell.
     asks: Box<[u32]>,
-}
-
-/// A literal that is searched for by itself.
-#[derive(Debug, Clone, Copy)]
-struct Short {
-    number: u32,
-    /// Where its rarest byte stands.
-    rare: u32,
-    windows: Windows,
 }
 
 /// Where a needle's texts stand.
@@ -173,7 +169,7 @@ impl TextIndex {
             }
             let start = bytes.len() as u32;
             bytes.extend_from_slice(form);
-            if let Proof::Exact(own) = &needle.proof {
+            if let Some(own) = &needle.exact {
                 bytes.extend_from_slice(own);
             }
             needles.push(Place {
@@ -187,13 +183,17 @@ impl TextIndex {
             .into_iter()
             .partition(|(_, form)| longest_stride(form.len()) >= stride);
         index.grams = GramIndex::new(stride, &long, counts);
-        index.short = short
+        let (pairs, single) = short.into_iter().partition(|(_, form)| form.len() > 1);
+        let (pairs, single): (Vec<_>, Vec<_>) = (pairs, single);
+        let single = if pairs.len() < FEW {
+            [single, pairs].concat()
+        } else {
+            index.pairs = PairIndex::new(&pairs);
+            single
+        };
+        index.short = single
             .into_iter()
-            .map(|(number, form)| Short {
-                number,
-                rare: rarest(form) as u32,
-                windows: Windows::of_form(form),
-            })
+            .map(|(number, form)| (number, rarest(form) as u32))
             .collect();
         index.equals = HashIndex::new(&equals);
         index.prefixes = Affixes::new(&prefixes);
@@ -207,7 +207,7 @@ impl TextIndex {
     /// Adds the numbers of the patterns that the text holds; a number may be added
     /// twice.
     #[inline]
-    pub(crate) fn look_up(&self, text: Text<'_>, presence: &mut Presence, hits: &mut Vec<u32>) {
+    pub(crate) fn look_up(&self, text: Text<'_>, hits: &mut Vec<u32>) {
         let (bytes, is_ascii) = match text {
             Text::Ascii(bytes) => (bytes, true),
             Text::Form(bytes) => (bytes, false),
@@ -253,30 +253,23 @@ impl TextIndex {
                 hits.push(number);
             }
         });
-        for short in &self.short {
-            if self.has(short, text, presence) {
-                hits.push(short.number);
+        self.pairs.scan(bytes, |number, start| {
+            if begins(&bytes[start..], number) {
+                hits.push(number);
+            }
+        });
+        for &(number, rare) in &self.short {
+            let found = match self.needle(number, is_ascii) {
+                (own, true) => contains(bytes, own, rare as usize),
+                (own, false) => {
+                    contains_any_case(bytes, own, rare as usize, usize::MAX) == Some(true)
+                }
+            };
+            if found {
+                hits.push(number);
             }
         }
         hits.extend_from_slice(&self.asks);
-    }
-
-    fn has(&self, short: &Short, text: Text<'_>, presence: &mut Presence) -> bool {
-        /// Fewer searches are quicker than reading the text's windows.
-        const FEW: usize = 8;
-        let rare = short.rare as usize;
-        match text {
-            Text::Ascii(text) => {
-                if self.short.len() >= FEW && !presence.may_hold_ascii(text, short.windows) {
-                    return false;
-                }
-                match self.needle(short.number, true) {
-                    (own, true) => contains(text, own, rare),
-                    (own, false) => contains_any_case(text, own, rare, usize::MAX) == Some(true),
-                }
-            }
-            Text::Form(text) => contains(text, self.needle(short.number, false).0, rare),
-        }
     }
 
     /// What the text must have, and whether case counts.
@@ -298,7 +291,8 @@ impl TextIndex {
             + self.prefixes.table.memory()
             + self.suffixes.table.memory()
             + self.grams.memory()
-            + self.short.len() * size_of::<Short>()
+            + self.pairs.memory()
+            + self.short.len() * 8
             + self.asks.len() * 4
     }
 }
@@ -328,24 +322,17 @@ mod tests {
     use super::*;
     use crate::compile::pattern::Needle;
 
-    fn needle(text: &str, proof: Proof) -> Needle {
-        Needle {
-            form: text.to_lowercase().into_bytes().into(),
-            proof,
-        }
-    }
-
     fn any(text: &str) -> Needle {
-        needle(text, Proof::AnyCase)
+        Needle::needed(text.to_lowercase().into_bytes(), None)
     }
 
     fn exact(text: &str) -> Needle {
-        needle(text, Proof::Exact(text.as_bytes().into()))
+        Needle::needed(text.to_lowercase().into_bytes(), Some(text))
     }
 
     fn look_up(index: &TextIndex, text: Text<'_>) -> Vec<u32> {
         let mut hits = Vec::new();
-        index.look_up(text, &mut Presence::default(), &mut hits);
+        index.look_up(text, &mut hits);
         hits.sort();
         hits.dedup();
         hits
@@ -374,6 +361,17 @@ mod tests {
         assert_eq!(ascii("/"), [7]);
         let form = |text: &str| look_up(&index, Text::Form(text.as_bytes()));
         assert_eq!(form("/usr/bin/curl"), [0, 1, 2, 3, 4, 5, 6, 7]);
+    }
+
+    #[test]
+    fn many_short_literals_are_found_in_one_pass() {
+        let literals = ["-k", "sh", "aw", "rm", "ls", "nc", "-st", "ps ", "x"];
+        let patterns = literals.map(|text| Pattern::Contains(any(text)));
+        let index = TextIndex::new(&patterns, &GramCounts::new());
+        assert_eq!(index.short.len(), 1);
+        let found = look_up(&index, Text::Ascii(b"/bin/BASH -ST; ps x"));
+        assert_eq!(found, [1, 6, 7, 8]);
+        assert!(look_up(&index, Text::Form("s".as_bytes())).is_empty());
     }
 
     #[test]

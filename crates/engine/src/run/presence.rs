@@ -119,7 +119,11 @@ impl Presence {
         let Windows(Some(hashes)) = literal else {
             return true;
         };
-        let at = self.entry(text.as_bytes());
+        let key = (text.as_ptr() as usize, text.len());
+        let known = self.texts[..self.used]
+            .iter()
+            .position(|seen| seen.key == key);
+        let at = known.unwrap_or_else(|| self.insert(key));
         let seen = &mut self.texts[at];
         if seen.bits == 0 {
             if !seen.is_worth_reading() {
@@ -132,32 +136,6 @@ impl Presence {
             });
         }
         seen.has_all(hashes)
-    }
-
-    /// The same for a text of ASCII chars.
-    #[inline]
-    pub(crate) fn may_hold_ascii(&mut self, text: &[u8], literal: Windows) -> bool {
-        let Windows(Some(hashes)) = literal else {
-            return true;
-        };
-        let at = self.entry(text);
-        let seen = &mut self.texts[at];
-        if seen.bits == 0 {
-            if !seen.is_worth_reading() {
-                return true;
-            }
-            seen.read(text);
-        }
-        seen.has_all(hashes)
-    }
-
-    #[inline]
-    fn entry(&mut self, text: &[u8]) -> usize {
-        let key = (text.as_ptr() as usize, text.len());
-        let known = self.texts[..self.used]
-            .iter()
-            .position(|seen| seen.key == key);
-        known.unwrap_or_else(|| self.insert(key))
     }
 
     fn insert(&mut self, key: (usize, usize)) -> usize {

@@ -45,6 +45,8 @@ impl Operation {
 /// A constant that is searched for.
 struct Searched<'c> {
     bytes: &'c [u8],
+    /// Upper and lower case are the same.
+    any_case: bool,
     /// Where its rarest byte stands.
     rare: usize,
     windows: Windows,
@@ -56,11 +58,13 @@ impl<'c> Searched<'c> {
     fn take(rest: &mut &'c [u8]) -> Option<Searched<'c>> {
         let (length, after) = rest.split_first_chunk::<4>()?;
         let (rare, after) = after.split_first_chunk::<4>()?;
+        let (any_case, after) = after.split_first()?;
         let (windows, after) = after.split_first_chunk::<{ Windows::SIZE }>()?;
         let (bytes, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize)?;
         *rest = after;
         Some(Searched {
             bytes,
+            any_case: *any_case != 0,
             rare: u32::from_le_bytes(*rare) as usize,
             windows: Windows::from_bytes(windows),
         })
@@ -144,7 +148,13 @@ impl Constants {
                     TextMatch::Glob | TextMatch::Regex => return self.needs(pieces),
                 };
                 for pattern in &text.patterns {
-                    self.push(operation, pattern.as_bytes(), Windows::of(pattern));
+                    let bytes = pattern.as_bytes();
+                    if operation.searches() {
+                        self.push_searched(bytes, text.ignore_case, Windows::of(pattern));
+                    } else {
+                        self.bytes.extend((bytes.len() as u32).to_le_bytes());
+                        self.bytes.extend(bytes);
+                    }
                 }
                 Quick {
                     operation,
@@ -191,7 +201,8 @@ impl Constants {
                 self.bytes.push(set.len() as u8);
                 for needle in set {
                     let windows = Windows::of_form(&needle.form);
-                    self.push(Operation::Needs, &needle.form, windows);
+                    let own = needle.exact.as_ref().unwrap_or(&needle.form);
+                    self.push_searched(own, needle.exact.is_none(), windows);
                 }
             }
         }
@@ -203,14 +214,11 @@ impl Constants {
         }
     }
 
-    /// Length and, for what is searched for, the place of the rarest byte and the
-    /// windows; then the constant.
-    fn push(&mut self, operation: Operation, constant: &[u8], windows: Windows) {
+    fn push_searched(&mut self, constant: &[u8], any_case: bool, windows: Windows) {
         self.bytes.extend((constant.len() as u32).to_le_bytes());
-        if operation.searches() {
-            self.bytes.extend((rarest(constant) as u32).to_le_bytes());
-            self.bytes.extend(windows.to_bytes());
-        }
+        self.bytes.extend((rarest(constant) as u32).to_le_bytes());
+        self.bytes.push(any_case.into());
+        self.bytes.extend(windows.to_bytes());
         self.bytes.extend(constant);
     }
 
@@ -225,15 +233,17 @@ impl Constants {
         presence: &mut Presence,
     ) -> Option<bool> {
         let mut rest = self.bytes.get(quick.start as usize..)?;
+        // Case is ignored byte by byte, which is right for ASCII texts only.
+        let is_ascii = text.is_ascii();
         let mut holds = |own: Searched<'_>| -> Option<bool> {
+            if own.any_case && !is_ascii {
+                return None;
+            }
             if !presence.may_hold(text, own.windows) {
                 return Some(false);
             }
-            if !quick.ignore_case {
+            if !own.any_case {
                 return Some(contains(text.as_bytes(), own.bytes, own.rare));
-            }
-            if !text.is_ascii() {
-                return None;
             }
             // After many false starts the folded text is searched in a steadier way.
             contains_any_case(text.as_bytes(), own.bytes, own.rare, TRIES).or_else(|| {
