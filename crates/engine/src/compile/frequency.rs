@@ -83,9 +83,9 @@ impl Frequencies {
     /// What looking for the pattern costs, in nanoseconds for each event.
     pub(crate) fn looking(&self, pattern: &Pattern) -> f64 {
         match pattern {
-            Pattern::Ask => 100.0,
+            Pattern::Ask => 5.0,
             Pattern::Contains(needle) => match needle.form.len() {
-                0..4 => 15.0,
+                0..4 => 5.0,
                 4 => 0.5,
                 5 | 6 => 0.1,
                 _ => 0.03,
