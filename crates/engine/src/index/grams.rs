@@ -189,9 +189,9 @@ impl GramIndex {
     }
 }
 
-/// The last windows, followed by some that are not there: who compares sees that no
-/// literal ends in the text.
-fn padded(rest: &[u8]) -> u64 {
+/// Fewer than eight last bytes, followed by some that are not there: who compares
+/// sees that no literal ends in the text.
+pub(crate) fn padded(rest: &[u8]) -> u64 {
     let mut bytes = [0; 8];
     bytes[..rest.len()].copy_from_slice(rest);
     u64::from_le_bytes(bytes)

@@ -1,6 +1,7 @@
 //! One pass over a text for literals that are too short for grams: a bit for each
 //! pair of neighbouring bytes that one of them begins with.
 
+use crate::index::grams::padded;
 use crate::index::hash::{HashIndex, mix};
 
 /// What is the same in upper and lower case.
@@ -44,27 +45,33 @@ impl PairIndex {
         if self.filter.is_empty() {
             return;
         }
-        let mut hit = |pair: u16, at: usize| {
-            if self.has(pair) {
-                self.table
-                    .get(mix(pair.into()))
-                    .for_each(|number| found(number, at));
-            }
-        };
         let mut at = 0;
-        while let Some(chunk) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-            let bytes = u64::from_le_bytes(*chunk);
-            for offset in 0..7 {
-                hit((bytes >> (8 * offset)) as u16 | NO_CASE, at + offset);
+        while at + 2 <= text.len() {
+            let bytes = match text[at..].first_chunk() {
+                Some(chunk) => u64::from_le_bytes(*chunk),
+                None => padded(&text[at..]),
+            };
+            let pair = |offset: usize| (bytes >> (8 * offset)) as u16 | NO_CASE;
+            let hits = (0..7)
+                .map(|offset| u32::from(self.has(pair(offset))) << offset)
+                .fold(0, |hits, hit| hits | hit);
+            if hits != 0 {
+                for offset in (0..7).filter(|offset| hits >> offset & 1 == 1) {
+                    // What begins past the end is no longer a part of the text.
+                    if at + offset < text.len() {
+                        self.hit(pair(offset), at + offset, &mut found);
+                    }
+                }
             }
             at += 7;
         }
-        for (pair, offset) in text[at..].windows(2).zip(0..) {
-            hit(
-                u16::from_le_bytes([pair[0], pair[1]]) | NO_CASE,
-                at + offset,
-            );
-        }
+    }
+
+    #[inline(never)]
+    fn hit(&self, pair: u16, at: usize, found: &mut impl FnMut(u32, usize)) {
+        self.table
+            .get(mix(pair.into()))
+            .for_each(|number| found(number, at));
     }
 
     #[inline]

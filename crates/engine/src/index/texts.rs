@@ -83,6 +83,16 @@ impl Affixes {
     }
 }
 
+/// How much of a prefix or suffix is looked up: few lengths make few look-ups.
+fn key_length(length: usize) -> u8 {
+    match length {
+        0..2 => 1,
+        2..4 => 2,
+        4..8 => 4,
+        _ => KEY as u8,
+    }
+}
+
 fn affix_hash(key: u64, length: u8) -> u64 {
     mix(key ^ u64::from(length) << 59)
 }
@@ -156,7 +166,7 @@ impl TextIndex {
                 continue;
             };
             let form = &needle.form;
-            let length = form.len().min(KEY) as u8;
+            let length = key_length(form.len());
             match pattern {
                 Pattern::Equals(_) => equals.push((hash_any_case(form), number)),
                 Pattern::Prefix(_) => {
