@@ -4,6 +4,7 @@ use crate::compile::normal::Source;
 use crate::index::source::SourceIndex;
 use crate::run::code::{Code, Instruction};
 use crate::run::common::CommonTable;
+use crate::run::open::Open;
 use picket_model::ClassSet;
 
 /// The place of event fields among the roles of postings.
@@ -65,41 +66,34 @@ pub(crate) struct SourceTable {
 }
 
 /// A unit that a pattern finds in the process with some role.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Posting {
-    /// Role, and unit.
-    key: u32,
+    /// The unit, if what it is found by holds.
+    pub open: Open,
     /// The instruction that asks for the literal that the pattern belongs to.
     pub asks: u32,
+    role: u8,
 }
 
 impl Posting {
-    const UNIT_BITS: u32 = 28;
-
-    pub(crate) fn new(role: usize, unit: u32, asks: u32) -> Posting {
-        let key = (role as u32) << Self::UNIT_BITS | unit;
-        Posting { key, asks }
-    }
-
-    fn role(self) -> usize {
-        (self.key >> Self::UNIT_BITS) as usize
-    }
-
-    pub(crate) fn unit(self) -> u32 {
-        self.key & ((1 << Self::UNIT_BITS) - 1)
+    pub(crate) fn new(open: Open, asks: u32, role: usize) -> Posting {
+        Posting {
+            open,
+            asks,
+            role: role as u8,
+        }
     }
 }
 
 impl SourceTable {
     /// What a pattern finds in a role.
     #[inline]
-    pub(crate) fn postings(&self, pattern: u32, role: usize) -> impl Iterator<Item = Posting> {
+    pub(crate) fn postings(&self, pattern: u32, role: usize) -> impl Iterator<Item = &Posting> {
         let start = self.starts[pattern as usize] as usize;
         let end = self.starts[pattern as usize + 1] as usize;
         self.postings[start..end]
             .iter()
-            .copied()
-            .filter(move |posting| posting.role() == role)
+            .filter(move |posting| usize::from(posting.role) == role)
     }
 }
 
@@ -150,6 +144,12 @@ impl AnyTable {
 }
 
 impl Tables {
+    /// A unit that is to be decided from its beginning.
+    #[inline]
+    pub(crate) fn at_start(&self, id: u32) -> Open {
+        Open::at_start(id, &self.units[id as usize])
+    }
+
     /// What the tables take, in bytes, without the regexes that were built so far.
     pub(crate) fn memory(&self) -> usize {
         let words = |list: &[u32]| list.len() * 4;

@@ -8,6 +8,7 @@ use crate::index::grams::GramCounts;
 use crate::index::source::SourceIndex;
 use crate::run::code::{ACCEPT, Code, Instruction, Literal, NO_SLOT, Place, REJECT, Role};
 use crate::run::common::CommonTable;
+use crate::run::open::Open;
 use crate::run::quick::Quick;
 use crate::tables::{AnyTable, EVENT, LaneTable, Posting, SourceTable, Tables, Unit};
 use picket_model::field::EventAttr;
@@ -47,7 +48,8 @@ struct LaneSources {
 struct Postings {
     ids: HashMap<Pattern, u32>,
     patterns: Vec<Pattern>,
-    list: Vec<(u32, Posting)>,
+    /// Pattern, unit, role, and the instruction that asks for the literal.
+    list: Vec<(u32, u32, usize, u32)>,
     posted: [Vec<u32>; 5],
 }
 
@@ -78,7 +80,7 @@ pub(crate) fn layout(
     let common = layout.common(&mut laid_out);
     let slots = layout.slots.len();
     let instructions = std::mem::take(&mut layout.instructions);
-    let mut tables = layout.tables(frequencies);
+    let mut tables = layout.tables(frequencies, &laid_out);
     tables.common = common;
     tables.units = laid_out.into();
     tables.rule_count = rule_count as u32;
@@ -255,7 +257,7 @@ impl Layout<'_> {
             let postings = self.sources.entry(source).or_default();
             postings.posted[role].push(id);
             for pattern in patterns {
-                postings.add(pattern, Posting::new(role, id, asks));
+                postings.add(pattern, id, role, asks);
             }
         }
     }
@@ -356,7 +358,7 @@ impl Layout<'_> {
             .or_insert(next)
     }
 
-    fn tables(self, frequencies: &Frequencies) -> Tables {
+    fn tables(self, frequencies: &Frequencies, units: &[Unit]) -> Tables {
         let mut tables = Tables::default();
         let mut lanes: [LaneSources; 4] = Default::default();
         let mut event_sources: [Vec<u16>; 9] = Default::default();
@@ -380,7 +382,7 @@ impl Layout<'_> {
                     event_sources[class as usize].push(number);
                 }
             }
-            sources.push(postings.table(source, counts));
+            sources.push(postings.table(source, counts, units));
         }
         tables.sources = sources.into();
         for ((lane, sources), always) in tables.lanes.iter_mut().zip(lanes).zip(self.lane_always) {
@@ -456,19 +458,24 @@ impl Home {
 }
 
 impl Postings {
-    fn add(&mut self, pattern: &Pattern, posting: Posting) {
+    fn add(&mut self, pattern: &Pattern, unit: u32, role: usize, asks: u32) {
         let next = self.patterns.len() as u32;
         let id = *self.ids.entry(pattern.clone()).or_insert(next);
         if id == next {
             self.patterns.push(pattern.clone());
         }
-        self.list.push((id, posting));
+        self.list.push((id, unit, role, asks));
     }
 
-    fn table(mut self, source: Source, counts: &GramCounts) -> SourceTable {
+    fn table(mut self, source: Source, counts: &GramCounts, units: &[Unit]) -> SourceTable {
         self.list.sort_unstable();
         self.list.dedup();
-        let (starts, postings) = by_key(self.patterns.len(), &self.list);
+        let posting = |&(pattern, id, role, asks): &(u32, u32, usize, u32)| {
+            let open = Open::found(id, &units[id as usize]);
+            (pattern, Posting::new(open, asks, role))
+        };
+        let list: Vec<(u32, Posting)> = self.list.iter().map(posting).collect();
+        let (starts, postings) = by_key(self.patterns.len(), &list);
         SourceTable {
             source,
             index: SourceIndex::new(&self.patterns, counts),

@@ -50,14 +50,14 @@ pub(crate) fn gather_units(tables: &Tables, event: &Event, cut: [bool; 2], state
         }
         if cut[list] {
             for &unit in &any.posted {
-                state.open(tables, event, unit, false);
+                state.open(tables.at_start(unit), event);
             }
             continue;
         }
         for at in 0..state.ancestors[list].len() {
             let body = state.ancestors[list][at] & !UNKNOWN;
             for &unit in any.units(body) {
-                state.open(tables, event, unit, false);
+                state.open(tables.at_start(unit), event);
             }
         }
     }

@@ -94,33 +94,32 @@ impl State {
         proof
     }
 
-    /// Asks for the literal whose pattern was found, unless that proves it. None if
-    /// it does not hold, else whether it certainly does.
+    /// The unit that a pattern found, unless the literal it is found by does not hold;
+    /// `proven` if the pattern proves that it does.
     #[inline]
-    pub(crate) fn ask(
+    pub(crate) fn found(
         &mut self,
         tables: &Tables,
-        posting: Posting,
+        posting: &Posting,
         proven: bool,
         view: &View<'_>,
-    ) -> Option<bool> {
+    ) -> Option<Open> {
         if proven {
-            return Some(true);
+            return Some(posting.open);
         }
         let instruction = &tables.code.instructions[posting.asks as usize];
         match tables.code.truth(instruction, true, view, &mut self.work) {
             Truth::False => None,
-            Truth::Unknown => Some(false),
-            Truth::True => Some(true),
+            Truth::Unknown => Some(tables.at_start(posting.open.unit)),
+            Truth::True => Some(posting.open),
         }
     }
 
-    /// Adds a unit that is to be decided; `proven` if what it was found by holds.
+    /// Adds a unit that is to be decided.
     #[inline]
-    pub(crate) fn open(&mut self, tables: &Tables, event: &Event, id: u32, proven: bool) {
-        let unit = &tables.units[id as usize];
-        if unit.classes.contains(event.class) {
-            self.open.push(Open::found(id, unit, proven));
+    pub(crate) fn open(&mut self, open: Open, event: &Event) {
+        if open.classes.contains(event.class) {
+            self.open.push(open);
         }
     }
 }
@@ -199,7 +198,7 @@ fn gather_event(tables: &Tables, view: &View<'_>, state: &mut State) {
     let event = view.event;
     let class = event.class as usize;
     for &unit in &tables.always[class] {
-        state.open(tables, event, unit, false);
+        state.open(tables.at_start(unit), event);
     }
     for &source in &tables.event_sources[class] {
         let table = &tables.sources[source as usize];
@@ -212,7 +211,7 @@ fn gather_event(tables: &Tables, view: &View<'_>, state: &mut State) {
             Datum::Absent => {}
             Datum::Unknown | Datum::Truncated(_) => {
                 for &unit in &table.posted[EVENT] {
-                    state.open(tables, event, unit, false);
+                    state.open(tables.at_start(unit), event);
                 }
             }
             Datum::Known(value) => {
@@ -225,8 +224,8 @@ fn gather_event(tables: &Tables, view: &View<'_>, state: &mut State) {
                     let pattern = state.hits[at];
                     let proven = proof && table.proofs[pattern as usize];
                     for posting in table.postings(pattern, EVENT) {
-                        if let Some(certain) = state.ask(tables, posting, proven, view) {
-                            state.open(tables, event, posting.unit(), certain);
+                        if let Some(open) = state.found(tables, posting, proven, view) {
+                            state.open(open, event);
                         }
                     }
                 }

@@ -174,7 +174,7 @@ mod tests {
     use crate::tables::Unit;
 
     fn units(number: u32) -> Vec<Open> {
-        let open = |n| Open::found(number + n, &Unit::default(), false);
+        let open = |n| Open::found(number + n, &Unit::default());
         (0..number % 5).map(open).collect()
     }
 

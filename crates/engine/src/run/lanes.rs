@@ -13,7 +13,7 @@ use crate::run::open::Open;
 use crate::tables::Tables;
 use picket_model::event::process_value;
 use picket_model::process::Process;
-use picket_model::{ClassSet, Datum, EventClass};
+use picket_model::{Datum, EventClass};
 
 /// Adds the units that the process in this role leaves possible.
 #[inline]
@@ -26,12 +26,12 @@ pub(crate) fn gather(tables: &Tables, role: Role, view: &View<'_>, state: &mut S
         // Positive literals on an absent process are false; negative ones stand.
         Datum::Absent => {
             for &unit in &lane.always {
-                state.open(tables, view.event, unit, false);
+                state.open(tables.at_start(unit), view.event);
             }
         }
         Datum::Unknown => {
             for &unit in lane.always.iter().chain(&lane.posted) {
-                state.open(tables, view.event, unit, false);
+                state.open(tables.at_start(unit), view.event);
             }
         }
         Datum::Known(process) | Datum::Truncated(process) => {
@@ -72,7 +72,7 @@ pub(crate) fn find(
         by_face(tables, role, process, view, state);
         for at in 0..state.by_face.len() {
             let open = state.by_face[at];
-            if is_wanted(tables, only, open.classes, open.asks, view, state) {
+            if is_wanted(tables, only, open, view, state) {
                 keep(tables, open, view, state);
             }
         }
@@ -82,23 +82,13 @@ pub(crate) fn find(
     }
     state.next_pass();
     for &source in &lane.image_sources {
-        each_unit(
-            tables,
-            source,
-            role,
-            process,
-            view,
-            state,
-            |state, id, proven| {
-                let unit = &tables.units[id as usize];
-                if is_wanted(tables, only, unit.classes, unit.asks, view, state) && state.meets(id)
-                {
-                    if let Some(open) = face_stage(tables, id, proven, view, state) {
-                        keep(tables, open, view, state);
-                    }
+        each_unit(tables, source, role, process, view, state, |state, open| {
+            if is_wanted(tables, only, open, view, state) && state.meets(open.unit) {
+                if let Some(open) = face_stage(tables, open, view, state) {
+                    keep(tables, open, view, state);
                 }
-            },
-        );
+            }
+        });
     }
 }
 
@@ -106,12 +96,13 @@ pub(crate) fn find(
 fn is_wanted(
     tables: &Tables,
     only: Option<EventClass>,
-    classes: ClassSet,
-    asks: u32,
+    open: Open,
     view: &View<'_>,
     state: &mut State,
 ) -> bool {
-    only.is_none_or(|class| classes.contains(class) && state.is_allowed(tables, asks, view))
+    only.is_none_or(|class| {
+        open.classes.contains(class) && state.is_allowed(tables, open.asks, view)
+    })
 }
 
 /// Adds a unit to the lane if it passes what is left to ask of the image.
@@ -142,23 +133,15 @@ fn by_face(tables: &Tables, role: Role, process: &Process, view: &View<'_>, stat
     let lane = &tables.lanes[role as usize];
     state.next_pass();
     for &source in &lane.face_sources {
-        each_unit(
-            tables,
-            source,
-            role,
-            process,
-            view,
-            state,
-            |state, id, proven| {
-                if state.meets(id) {
-                    let open = face_stage(tables, id, proven, view, state);
-                    state.by_face.extend(open);
-                }
-            },
-        );
+        each_unit(tables, source, role, process, view, state, |state, open| {
+            if state.meets(open.unit) {
+                let open = face_stage(tables, open, view, state);
+                state.by_face.extend(open);
+            }
+        });
     }
     for &id in &lane.always {
-        let open = face_stage(tables, id, false, view, state);
+        let open = face_stage(tables, tables.at_start(id), view, state);
         state.by_face.extend(open);
     }
     if let Some(key) = key {
@@ -166,27 +149,24 @@ fn by_face(tables: &Tables, role: Role, process: &Process, view: &View<'_>, stat
     }
 }
 
-/// The unit, if it passes what it asks of the face; `proven` if what it was found
-/// by holds.
+/// The unit, if it passes what is left to ask of the face.
 #[inline]
-fn face_stage(
-    tables: &Tables,
-    id: u32,
-    proven: bool,
-    view: &View<'_>,
-    state: &mut State,
-) -> Option<Open> {
-    let unit = &tables.units[id as usize];
-    let start = if proven { unit.after_found } else { unit.start };
+fn face_stage(tables: &Tables, open: Open, view: &View<'_>, state: &mut State) -> Option<Open> {
+    if !open.asks_face() {
+        return Some(open);
+    }
+    let unit = &tables.units[open.unit as usize];
     let work = &mut state.work;
-    let outcome = tables.code.run(start, unit.after_face, true, view, work);
+    let outcome = tables
+        .code
+        .run(open.from, unit.after_face, true, view, work);
     outcome
         .holds
-        .then(|| Open::after_face(id, unit, outcome.met_unknown))
+        .then(|| open.after_face(unit, outcome.met_unknown))
 }
 
 /// Calls `each` on the units that a source of the process finds, some perhaps
-/// twice, and on whether what they are found by is certain.
+/// twice.
 #[inline]
 fn each_unit(
     tables: &Tables,
@@ -195,7 +175,7 @@ fn each_unit(
     process: &Process,
     view: &View<'_>,
     state: &mut State,
-    mut each: impl FnMut(&mut State, u32, bool),
+    mut each: impl FnMut(&mut State, Open),
 ) {
     let table = &tables.sources[source as usize];
     let Source::Process(attr) = table.source else {
@@ -205,7 +185,7 @@ fn each_unit(
         Datum::Absent => {}
         Datum::Unknown | Datum::Truncated(_) => {
             for &unit in &table.posted[role as usize] {
-                each(state, unit, false);
+                each(state, tables.at_start(unit));
             }
         }
         Datum::Known(value) => {
@@ -214,8 +194,8 @@ fn each_unit(
                 let pattern = state.hits[at];
                 let proven = proof && table.proofs[pattern as usize];
                 for posting in table.postings(pattern, role as usize) {
-                    if let Some(certain) = state.ask(tables, posting, proven, view) {
-                        each(state, posting.unit(), certain);
+                    if let Some(open) = state.found(tables, posting, proven, view) {
+                        each(state, open);
                     }
                 }
             }

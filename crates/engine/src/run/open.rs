@@ -18,10 +18,12 @@ pub(crate) struct Open {
 
 /// It may be found in more than one way in one event.
 const SHARED: u8 = 1;
+/// Some of what it asks of the face is still to be asked.
+const ASKS_FACE: u8 = 2;
 /// Some of what it asks of the image is still to be asked.
-const ASKS_IMAGE: u8 = 2;
+const ASKS_IMAGE: u8 = 4;
 /// An unknown value was taken for true.
-const MET_UNKNOWN: u8 = 4;
+const MET_UNKNOWN: u8 = 8;
 
 impl Default for Open {
     fn default() -> Open {
@@ -36,28 +38,37 @@ impl Default for Open {
 }
 
 impl Open {
-    /// From its beginning, or after what it was found by if that is proven.
-    #[inline]
-    pub(crate) fn found(id: u32, unit: &Unit, proven: bool) -> Open {
+    /// Found by something that certainly holds.
+    pub(crate) fn found(id: u32, unit: &Unit) -> Open {
+        let flag = |flag, set| if set { flag } else { 0 };
         Open {
             unit: id,
-            from: if proven { unit.after_found } else { unit.start },
+            from: unit.after_found,
             asks: unit.asks,
             classes: unit.classes,
-            flags: if unit.shared { SHARED } else { 0 },
+            flags: flag(SHARED, unit.shared)
+                | flag(ASKS_FACE, unit.after_found != unit.after_face)
+                | flag(ASKS_IMAGE, unit.after_face != unit.after_image),
         }
     }
 
-    /// After what it asks of the face of the process it was found by.
-    #[inline]
-    pub(crate) fn after_face(id: u32, unit: &Unit, met_unknown: bool) -> Open {
-        let mut open = Open::found(id, unit, false);
-        open.from = unit.after_face;
-        if unit.after_face != unit.after_image {
-            open.flags |= ASKS_IMAGE;
+    /// From its beginning.
+    pub(crate) fn at_start(id: u32, unit: &Unit) -> Open {
+        let mut open = Open::found(id, unit);
+        if open.from != unit.start {
+            open.from = unit.start;
+            open.flags |= ASKS_FACE;
         }
-        open.met(met_unknown);
         open
+    }
+
+    /// The same after what it asks of the face of the process it was found by.
+    #[inline]
+    pub(crate) fn after_face(mut self, unit: &Unit, met_unknown: bool) -> Open {
+        self.from = unit.after_face;
+        self.flags &= !ASKS_FACE;
+        self.met(met_unknown);
+        self
     }
 
     /// The same after what it asks of the image.
@@ -78,6 +89,11 @@ impl Open {
     #[inline]
     pub(crate) fn is_shared(self) -> bool {
         self.flags & SHARED != 0
+    }
+
+    #[inline]
+    pub(crate) fn asks_face(self) -> bool {
+        self.flags & ASKS_FACE != 0
     }
 
     #[inline]
