@@ -126,21 +126,10 @@ impl LaneTable {
 pub(crate) struct AnyTable {
     /// The classes whose rules look at the list.
     pub used_in: ClassSet,
-    /// By body: where its units begin; and the end of the last.
-    pub starts: Box<[u32]>,
-    pub units: Box<[u32]>,
+    /// Bodies, and a unit that each finds; sorted.
+    pub found: Box<[(u32, u32)]>,
     /// Each unit that is found by this list.
     pub posted: Box<[u32]>,
-}
-
-impl AnyTable {
-    #[inline]
-    pub(crate) fn units(&self, body: u32) -> &[u32] {
-        match self.starts.get(body as usize..body as usize + 2) {
-            Some(&[start, end]) => &self.units[start as usize..end as usize],
-            _ => &[],
-        }
-    }
 }
 
 impl Tables {
@@ -167,7 +156,7 @@ impl Tables {
         let any: usize = self
             .any
             .iter()
-            .map(|any| words(&any.starts) + words(&any.units) + words(&any.posted))
+            .map(|any| any.found.len() * 8 + words(&any.posted))
             .sum();
         let atoms: usize = self.code.atoms.iter().map(|atom| atom.memory()).sum();
         (self.code.instructions.len() + self.common.literals.len()) * size_of::<Instruction>()

@@ -490,13 +490,10 @@ impl Postings {
 fn any_table(mut pairs: Vec<(u32, u32)>, used_in: ClassSet) -> AnyTable {
     pairs.sort_unstable();
     pairs.dedup();
-    let bodies = pairs.last().map_or(0, |(body, _)| *body as usize + 1);
-    let (starts, units) = by_key(bodies, &pairs);
     AnyTable {
         used_in,
-        posted: unique(units.to_vec()),
-        starts,
-        units,
+        posted: unique(pairs.iter().map(|(_, unit)| *unit).collect()),
+        found: pairs.into(),
     }
 }
 

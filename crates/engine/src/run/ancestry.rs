@@ -1,70 +1,92 @@
 //! What an event's lines of ancestors say of the bodies of `any LIST (…)`.
 
-use crate::run::chains::{Chain, UNKNOWN};
+use crate::run::chains::{Chain, Chains, UNKNOWN};
 use crate::run::code::{ACCEPT, Role, View};
 use crate::run::event::State;
 use crate::run::lanes;
 use crate::tables::Tables;
+use crate::truth::Truth;
 use picket_model::event::Detail;
 use picket_model::field::ProcessList;
 use picket_model::process::{Parent, Process};
 use picket_model::{Datum, Event};
 use std::sync::Arc;
 
-/// Looks up what the event's lines of ancestors say; whether each is cut.
-pub(crate) fn gather(tables: &Tables, event: &Event, state: &mut State) -> [bool; 2] {
-    let mut cut = [false; 2];
+/// What an event's lines of ancestors are known by.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Lines([Line; 2]);
+
+#[derive(Debug, Clone, Copy, Default)]
+enum Line {
+    /// No rule asks for it, or there is none.
+    #[default]
+    None,
+    /// Nothing is known of it.
+    Unknown,
+    /// It stands in this slot.
+    Kept(usize),
+}
+
+impl Lines {
+    /// What they say, by list.
+    #[inline]
+    pub(crate) fn chains(self, chains: &Chains) -> [Chain<'_>; 2] {
+        self.0.map(|line| match line {
+            Line::None => Chain::EMPTY,
+            Line::Unknown => Chain::UNKNOWN,
+            Line::Kept(slot) => chains.get(slot),
+        })
+    }
+}
+
+/// Makes sure that what the event's lines of ancestors say is known.
+pub(crate) fn gather(tables: &Tables, event: &Event, state: &mut State) -> Lines {
+    let mut lines = Lines::default();
     for list in ProcessList::ALL {
-        let number = list as usize;
-        if !tables.any[number].used_in.contains(event.class) {
+        if !tables.any[list as usize].used_in.contains(event.class) {
             continue;
         }
-        state.ancestors[number].clear();
         let process = match (list, &event.detail) {
             (ProcessList::ProcessAncestors, Detail::Exec(exec)) => Some(&*exec.process),
             _ => event.actor.process.value().map(|process| &**process),
         };
-        cut[number] = match process.map(|process| &process.parent) {
-            None => matches!(event.actor.process, Datum::Unknown),
-            Some(Parent::None) => false,
-            Some(Parent::Unknown) => true,
-            Some(Parent::Known(first)) => {
-                let slot = match state.chains.find(first) {
-                    Some(slot) => slot,
-                    None => walk(tables, event, first, state),
-                };
-                let chain = state.chains.get(slot);
-                state.ancestors[number].extend_from_slice(chain.bodies);
-                chain.cut
-            }
+        // What the first list's line says must stay until the event is done.
+        let in_use = match lines.0[0] {
+            Line::Kept(slot) => Some(slot),
+            _ => None,
+        };
+        lines.0[list as usize] = match process.map(|process| &process.parent) {
+            None if matches!(event.actor.process, Datum::Unknown) => Line::Unknown,
+            None | Some(Parent::None) => Line::None,
+            Some(Parent::Unknown) => Line::Unknown,
+            Some(Parent::Known(first)) => Line::Kept(match state.chains.find(first) {
+                Some(slot) => slot,
+                None => walk(tables, event, first, in_use, state),
+            }),
         };
     }
-    cut
+    lines
 }
 
 /// Adds the units found by what their process's ancestors fulfil.
-pub(crate) fn gather_units(tables: &Tables, event: &Event, cut: [bool; 2], state: &mut State) {
-    for (list, any) in tables.any.iter().enumerate() {
-        if any.posted.is_empty() || !any.used_in.contains(event.class) {
-            continue;
-        }
-        if cut[list] {
-            for &unit in &any.posted {
-                state.open(tables.at_start(unit), event);
-            }
-            continue;
-        }
-        for at in 0..state.ancestors[list].len() {
-            let body = state.ancestors[list][at] & !UNKNOWN;
-            for &unit in any.units(body) {
-                state.open(tables.at_start(unit), event);
+pub(crate) fn gather_units(tables: &Tables, view: &View<'_>, state: &mut State) {
+    for (any, chain) in tables.any.iter().zip(&view.ancestors) {
+        for &(body, unit) in &any.found {
+            if chain.truth(body) != Truth::False {
+                state.open(tables.at_start(unit), view.event);
             }
         }
     }
 }
 
 /// Gathers what a line of ancestors says, up to one that is known already.
-fn walk(tables: &Tables, event: &Event, first: &Arc<Process>, state: &mut State) -> usize {
+fn walk(
+    tables: &Tables,
+    event: &Event,
+    first: &Arc<Process>,
+    in_use: Option<usize>,
+    state: &mut State,
+) -> usize {
     let mut line = std::mem::take(&mut state.line);
     line.clear();
     let mut process = first;
@@ -86,7 +108,7 @@ fn walk(tables: &Tables, event: &Event, first: &Arc<Process>, state: &mut State)
     // Of equal bodies the one that is true comes first and stays.
     line.sort_unstable_by_key(|marked| (marked & !UNKNOWN, marked & UNKNOWN));
     line.dedup_by_key(|marked| *marked & !UNKNOWN);
-    let slot = state.chains.insert(first, &line, cut);
+    let slot = state.chains.insert(first, &line, cut, in_use);
     state.line = line;
     slot
 }

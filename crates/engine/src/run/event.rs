@@ -38,8 +38,6 @@ pub(crate) struct State {
     stamp: u32,
     /// Rules to be decided for the event; one that is shared may stand there twice.
     pub open: Vec<Open>,
-    /// By list.
-    pub ancestors: [Vec<u32>; 2],
     /// What is being gathered for one line of ancestors.
     pub line: Vec<u32>,
 }
@@ -133,7 +131,7 @@ pub(crate) fn evaluate(tables: &Tables, event: &Event, state: &mut State, verdic
     state.open.clear();
     state.counters.count_event(event.class);
 
-    let cut = ancestry::gather(tables, event, state);
+    let lines = ancestry::gather(tables, event, state);
     state.work.next_epoch();
     let mut view = View {
         event,
@@ -149,19 +147,15 @@ pub(crate) fn evaluate(tables: &Tables, event: &Event, state: &mut State, verdic
         lanes::gather(tables, role, &view, state);
     }
     gather_event(tables, &view, state);
-    ancestry::gather_units(tables, event, cut, state);
-    if state.open.is_empty() {
+    if state.open.is_empty() && tables.any.iter().all(|any| any.found.is_empty()) {
         return;
     }
-    let ancestors = std::mem::take(&mut state.ancestors);
-    for list in 0..2 {
-        view.ancestors[list] = Chain {
-            bodies: &ancestors[list],
-            cut: cut[list],
-        };
-    }
+    // From here on no more is learned of ancestors.
+    let chains = std::mem::take(&mut state.chains);
+    view.ancestors = lines.chains(&chains);
+    ancestry::gather_units(tables, &view, state);
     decide(tables, &view, state, verdicts);
-    state.ancestors = ancestors;
+    state.chains = chains;
 }
 
 /// Runs what is left of the programs of the rules that are still open.

@@ -24,8 +24,25 @@ impl<T: Copy + Default> Ring<T> {
     /// Adds a run, made of these parts, and gives its place. It must be shorter
     /// than the ring.
     pub(crate) fn push(&mut self, parts: &[&[T]]) -> u64 {
+        let (place, mut at) = self.make_room(parts.iter().map(|part| part.len()).sum());
+        for part in parts {
+            self.items[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        }
+        place
+    }
+
+    /// Adds a run that is there once more, and gives its new place.
+    pub(crate) fn push_again(&mut self, place: u64, length: usize) -> u64 {
+        let from = (place % self.items.len().max(1) as u64) as usize;
+        let (place, at) = self.make_room(length);
+        self.items.copy_within(from..from + length, at);
+        place
+    }
+
+    /// The place of the next run of that length, and where it stands.
+    fn make_room(&mut self, length: usize) -> (u64, usize) {
         let room = self.items.len();
-        let length: usize = parts.iter().map(|part| part.len()).sum();
         let mut at = (self.head % room.max(1) as u64) as usize;
         if at + length > room {
             // A run does not cross the end.
@@ -33,12 +50,14 @@ impl<T: Copy + Default> Ring<T> {
             at = 0;
         }
         let place = self.head;
-        for part in parts {
-            self.items[at..at + part.len()].copy_from_slice(part);
-            at += part.len();
-        }
         self.head += length as u64;
-        place
+        (place, at)
+    }
+
+    /// Whether a run that is there will be written over before half of the others.
+    #[inline]
+    pub(crate) fn is_in_older_half(&self, place: u64) -> bool {
+        self.head - place > self.items.len() as u64 / 2
     }
 
     /// The run of that place and length, if it has not been written over.
@@ -60,14 +79,13 @@ mod tests {
     #[test]
     fn the_last_runs_are_there_and_the_others_are_not() {
         let mut ring: Ring<u32> = Ring::new(100);
-        let run = |number: u32| -> Vec<u32> { (0..number % 13).map(|n| number + n).collect() };
         let mut places = Vec::new();
         for number in 0..500 {
-            let run = run(number);
+            let run = run_of(number);
             let (left, right) = run.split_at(run.len() / 2);
             places.push(ring.push(&[left, right]));
             for (earlier, &place) in places.iter().enumerate() {
-                let expected = self::tests::run_of(earlier as u32);
+                let expected = run_of(earlier as u32);
                 if let Some(kept) = ring.get(place, expected.len()) {
                     assert_eq!(kept, expected);
                 }
@@ -79,6 +97,19 @@ mod tests {
         assert!(ring.get(places[0], 0).is_none());
         ring.clear();
         assert!(ring.get(places[499], run_of(499).len()).is_none());
+    }
+
+    #[test]
+    fn a_run_that_is_pushed_again_outlives_others() {
+        let mut ring: Ring<u32> = Ring::new(64);
+        let mut hot = ring.push(&[&[1, 2, 3]]);
+        for number in 0..400 {
+            ring.push(&[&run_of(number)]);
+            if ring.is_in_older_half(hot) {
+                hot = ring.push_again(hot, 3);
+            }
+            assert_eq!(ring.get(hot, 3), Some(&[1, 2, 3][..]), "{number}");
+        }
     }
 
     fn run_of(number: u32) -> Vec<u32> {
