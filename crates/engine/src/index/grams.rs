@@ -65,8 +65,7 @@ fn grams(text: &[u8]) -> impl Iterator<Item = u32> {
 #[derive(Debug, Default)]
 pub(crate) struct GramIndex {
     stride: usize,
-    shift: u32,
-    filter: Box<[u64]>,
+    filter: Filter,
     table: HashIndex,
     /// For each entry of the table: literal, and where the gram stands in it.
     places: Box<[(u32, u32)]>,
@@ -112,22 +111,11 @@ impl GramIndex {
                 places.push((number, offset as u32));
             }
         }
-        // Thirty-two bits an entry keep chance hits at one in thirty-two; more
-        // than fits the first cache costs more than it saves.
-        let bits = (pairs.len() * 32)
-            .next_power_of_two()
-            .trailing_zeros()
-            .clamp(10, 18);
-        let shift = 32 - bits;
-        let mut filter = vec![0u64; (1 << bits) / 64];
-        for (key, _) in &pairs {
-            let bit = (key >> 32) >> shift;
-            filter[(bit / 64) as usize] |= 1 << (bit % 64);
-        }
+        let grams = pairs.iter().map(|(key, _)| *key as u32);
+        let filter = Filter::new(pairs.len(), grams);
         GramIndex {
             stride,
-            shift,
-            filter: filter.into(),
+            filter,
             table: HashIndex::new(&pairs),
             places: places.into(),
         }
@@ -138,16 +126,28 @@ impl GramIndex {
     /// named several times.
     #[inline]
     pub(crate) fn scan(&self, text: &[u8], mut found: impl FnMut(u32, usize)) {
-        match self.stride {
-            1 => self.scan_by::<1>(text, &mut found),
-            2 => self.scan_by::<2>(text, &mut found),
-            4 => self.scan_by::<4>(text, &mut found),
+        let found = &mut found;
+        match (&self.filter, self.stride) {
+            (Filter::Small(filter), 1) => self.scan_by::<1, _>(filter, text, found),
+            (Filter::Small(filter), 2) => self.scan_by::<2, _>(filter, text, found),
+            (Filter::Small(filter), 4) => self.scan_by::<4, _>(filter, text, found),
+            (Filter::Middle(filter), 1) => self.scan_by::<1, _>(filter, text, found),
+            (Filter::Middle(filter), 2) => self.scan_by::<2, _>(filter, text, found),
+            (Filter::Middle(filter), 4) => self.scan_by::<4, _>(filter, text, found),
+            (Filter::Large(filter), 1) => self.scan_by::<1, _>(filter, text, found),
+            (Filter::Large(filter), 2) => self.scan_by::<2, _>(filter, text, found),
+            (Filter::Large(filter), 4) => self.scan_by::<4, _>(filter, text, found),
             _ => {}
         }
     }
 
     #[inline]
-    fn scan_by<const STRIDE: usize>(&self, text: &[u8], found: &mut impl FnMut(u32, usize)) {
+    fn scan_by<const STRIDE: usize, const WORDS: usize>(
+        &self,
+        filter: &[u64; WORDS],
+        text: &[u8],
+        found: &mut impl FnMut(u32, usize),
+    ) {
         let mut at = 0;
         while at + GRAM <= text.len() {
             let bytes = match text[at..].first_chunk() {
@@ -157,7 +157,7 @@ impl GramIndex {
             let gram = |offset: usize| (bytes >> (8 * offset)) as u32 | NO_CASE;
             let hits = (0..4)
                 .step_by(STRIDE)
-                .map(|offset| u32::from(self.may_have(gram(offset))) << offset)
+                .map(|offset| may_have(filter, gram(offset)) << offset)
                 .fold(0, |hits, hit| hits | hit);
             if hits != 0 {
                 for offset in (0..4).filter(|offset| hits >> offset & 1 == 1) {
@@ -166,12 +166,6 @@ impl GramIndex {
             }
             at += 4;
         }
-    }
-
-    #[inline]
-    fn may_have(&self, gram: u32) -> bool {
-        let bit = spread(gram) >> self.shift;
-        self.filter[(bit / 64) as usize] >> (bit % 64) & 1 == 1
     }
 
     #[inline(never)]
@@ -185,8 +179,63 @@ impl GramIndex {
     }
 
     pub(crate) fn memory(&self) -> usize {
-        self.filter.len() * 8 + self.table.memory() + self.places.len() * 8
+        self.filter.memory() + self.table.memory() + self.places.len() * 8
     }
+}
+
+/// A bit for each gram, by its hash: in few sizes, so that the compiler knows that
+/// no place is beyond the end.
+#[derive(Debug, Default)]
+enum Filter {
+    #[default]
+    None,
+    Small(Box<[u64; 64]>),
+    Middle(Box<[u64; 512]>),
+    Large(Box<[u64; 4096]>),
+}
+
+impl Filter {
+    /// Chance hits are at most one in sixteen up to 16,384 grams.
+    fn new(count: usize, grams: impl Iterator<Item = u32>) -> Filter {
+        match count {
+            0 => Filter::None,
+            1..=128 => Filter::Small(filled(grams)),
+            129..=1024 => Filter::Middle(filled(grams)),
+            _ => Filter::Large(filled(grams)),
+        }
+    }
+
+    fn memory(&self) -> usize {
+        match self {
+            Filter::None => 0,
+            Filter::Small(filter) => size_of_val(&**filter),
+            Filter::Middle(filter) => size_of_val(&**filter),
+            Filter::Large(filter) => size_of_val(&**filter),
+        }
+    }
+}
+
+fn filled<const WORDS: usize>(grams: impl Iterator<Item = u32>) -> Box<[u64; WORDS]> {
+    let mut filter = Box::new([0; WORDS]);
+    for gram in grams {
+        let (word, bit) = place::<WORDS>(gram);
+        filter[word] |= 1 << bit;
+    }
+    filter
+}
+
+/// Word and bit of a gram; `WORDS` is a power of two.
+#[inline]
+fn place<const WORDS: usize>(gram: u32) -> (usize, u32) {
+    const { assert!(WORDS.is_power_of_two()) };
+    let hash = spread(gram) >> (32 - 6 - WORDS.trailing_zeros());
+    ((hash / 64) as usize % WORDS, hash % 64)
+}
+
+#[inline]
+fn may_have<const WORDS: usize>(filter: &[u64; WORDS], gram: u32) -> u32 {
+    let (word, bit) = place::<WORDS>(gram);
+    (filter[word] >> bit) as u32 & 1
 }
 
 /// Fewer than eight last bytes, followed by some that are not there: who compares
