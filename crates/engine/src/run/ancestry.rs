@@ -12,6 +12,9 @@ use picket_model::process::{Parent, Process};
 use picket_model::{Datum, Event};
 use std::sync::Arc;
 
+/// So many processes of a line that is new are kept at once.
+const KEPT_AT_ONCE: usize = 16;
+
 /// What an event's lines of ancestors are known by.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Lines([Line; 2]);
@@ -79,7 +82,8 @@ pub(crate) fn gather_units(tables: &Tables, view: &View<'_>, state: &mut State) 
     }
 }
 
-/// Gathers what a line of ancestors says, up to one that is known already.
+/// Gathers what a line of ancestors says, from one that is known already down to the
+/// first, and keeps it for each of them: siblings share all but the first.
 fn walk(
     tables: &Tables,
     event: &Event,
@@ -89,9 +93,16 @@ fn walk(
 ) -> usize {
     let mut line = std::mem::take(&mut state.line);
     line.clear();
+    let mut new: [&Arc<Process>; KEPT_AT_ONCE] = [first; KEPT_AT_ONCE];
+    let mut count = 0;
     let mut process = first;
     let cut = loop {
-        element(tables, event, process, &mut line, state);
+        if count < KEPT_AT_ONCE {
+            new[count] = process;
+            count += 1;
+        } else {
+            element(tables, event, process, &mut line, state);
+        }
         match &process.parent {
             Parent::None => break false,
             Parent::Unknown => break true,
@@ -105,10 +116,14 @@ fn walk(
             }
         }
     };
-    // Of equal bodies the one that is true comes first and stays.
-    line.sort_unstable_by_key(|marked| (marked & !UNKNOWN, marked & UNKNOWN));
-    line.dedup_by_key(|marked| *marked & !UNKNOWN);
-    let slot = state.chains.insert(first, &line, cut, in_use);
+    let mut slot = 0;
+    for process in new[..count].iter().rev() {
+        element(tables, event, process, &mut line, state);
+        // Of equal bodies the one that is true comes first and stays.
+        line.sort_unstable_by_key(|marked| (marked & !UNKNOWN, marked & UNKNOWN));
+        line.dedup_by_key(|marked| *marked & !UNKNOWN);
+        slot = state.chains.insert(process, &line, cut, in_use);
+    }
     state.line = line;
     slot
 }
@@ -136,10 +151,10 @@ fn element(
         if !outcome.holds {
             continue;
         }
-        let start = tables.units[open.unit as usize].start;
         let certain = !outcome.met_unknown && !open.met_unknown();
         let body = open.unit - tables.rule_count;
-        if certain || tables.code.run(start, ACCEPT, false, &view, work).holds {
+        let start = || tables.units[open.unit as usize].start;
+        if certain || tables.code.run(start(), ACCEPT, false, &view, work).holds {
             line.push(body);
         } else {
             line.push(body | UNKNOWN);
