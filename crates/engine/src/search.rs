@@ -15,7 +15,9 @@ pub(crate) fn contains(text: &[u8], own: &[u8], rare: usize) -> bool {
     }
     let last = text.len() - own.len();
     let mut from = 0;
-    for _ in 0..TRIES {
+    // In a long text there will be many.
+    let tries = if text.len() > 512 { 2 } else { TRIES };
+    for _ in 0..tries {
         // The rare byte of a match that begins at `from` or later.
         let area = &text[from + rare..=last + rare];
         match memchr::memchr(byte, area) {

@@ -10,8 +10,10 @@ use crate::index::hash::{HashIndex, hash_any_case, mix};
 use crate::index::pairs::PairIndex;
 use crate::search::{begins_with_any_case, contains, contains_any_case, rarest};
 
-/// Fewer short literals than this are quicker searched for one by one.
+/// Fewer short literals than this are quicker searched for one by one,
 const FEW: usize = 6;
+/// unless the text is this long, so that each has many false starts.
+const LONG: usize = 512;
 
 /// Keys of prefixes and suffixes are this long at most.
 const KEY: usize = 8;
@@ -27,9 +29,13 @@ pub(crate) struct TextIndex {
     prefixes: Affixes,
     suffixes: Affixes,
     grams: GramIndex,
+    /// Literals too short for grams.
     pairs: PairIndex,
-    /// Searched for one by one: the pattern, and where its rarest byte stands.
+    /// The same, to be searched for one by one: the pattern, and where its rarest
+    /// byte stands. First come those of a single byte, which have no pair.
     short: Box<[(u32, u32)]>,
+    /// How many of them are of a single byte.
+    single: usize,
     /// Hit by every text: only the predicate itself can tell.
     asks: Box<[u32]>,
 }
@@ -193,16 +199,13 @@ impl TextIndex {
             .into_iter()
             .partition(|(_, form)| longest_stride(form.len()) >= stride);
         index.grams = GramIndex::new(stride, &long, counts);
-        let (pairs, single) = short.into_iter().partition(|(_, form)| form.len() > 1);
-        let (pairs, single): (Vec<_>, Vec<_>) = (pairs, single);
-        let single = if pairs.len() < FEW {
-            [single, pairs].concat()
-        } else {
-            index.pairs = PairIndex::new(&pairs);
-            single
-        };
+        let (pairs, single): (Vec<_>, Vec<_>) =
+            short.into_iter().partition(|(_, form)| form.len() > 1);
+        index.pairs = PairIndex::new(&pairs);
+        index.single = single.len();
         index.short = single
             .into_iter()
+            .chain(pairs)
             .map(|(number, form)| (number, rarest(form) as u32))
             .collect();
         index.equals = HashIndex::new(&equals);
@@ -263,12 +266,20 @@ impl TextIndex {
                 hits.push(number);
             }
         });
-        self.pairs.scan(bytes, |number, start| {
-            if begins(&bytes[start..], number) {
-                hits.push(number);
-            }
-        });
-        for &(number, rare) in &self.short {
+        let by_pairs = self.short.len() - self.single >= FEW || bytes.len() >= LONG;
+        if by_pairs {
+            self.pairs.scan(bytes, |number, start| {
+                if begins(&bytes[start..], number) {
+                    hits.push(number);
+                }
+            });
+        }
+        let others = if by_pairs {
+            self.single
+        } else {
+            self.short.len()
+        };
+        for &(number, rare) in &self.short[..others] {
             let found = match self.needle(number, is_ascii) {
                 (own, true) => contains(bytes, own, rare as usize),
                 (own, false) => {
@@ -378,7 +389,7 @@ mod tests {
         let literals = ["-k", "sh", "aw", "rm", "ls", "nc", "-st", "ps ", "x"];
         let patterns = literals.map(|text| Pattern::Contains(any(text)));
         let index = TextIndex::new(&patterns, &GramCounts::new());
-        assert_eq!(index.short.len(), 1);
+        assert_eq!((index.single, index.short.len()), (1, 9));
         let found = look_up(&index, Text::Ascii(b"/bin/BASH -ST; ps x"));
         assert_eq!(found, [1, 6, 7, 8]);
         assert!(look_up(&index, Text::Form("s".as_bytes())).is_empty());

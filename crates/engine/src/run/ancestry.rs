@@ -3,7 +3,7 @@
 use crate::run::chains::{Chain, Chains, UNKNOWN};
 use crate::run::code::{ACCEPT, Role, View};
 use crate::run::event::State;
-use crate::run::lanes;
+use crate::run::lanes::Seeker;
 use crate::tables::Tables;
 use crate::truth::Truth;
 use picket_model::event::Detail;
@@ -144,7 +144,14 @@ fn element(
         subjects,
         ancestors: [Chain::EMPTY; 2],
     };
-    lanes::find(tables, Role::Element, process, None, &view, state);
+    let seeker = Seeker {
+        tables,
+        role: Role::Element,
+        process,
+        view: &view,
+        only: None,
+    };
+    seeker.find(state);
     for open in &state.lane {
         let work = &mut state.work;
         let outcome = tables.code.run(open.from, ACCEPT, true, &view, work);

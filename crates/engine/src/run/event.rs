@@ -84,12 +84,7 @@ impl State {
     #[inline]
     pub(crate) fn look_up(&mut self, table: &SourceTable, value: Value<'_>) -> bool {
         self.hits.clear();
-        let proof = table.index.look_up(value, &mut self.filter, &mut self.hits);
-        if self.hits.len() > 1 {
-            self.hits.sort_unstable();
-            self.hits.dedup();
-        }
-        proof
+        table.index.look_up(value, &mut self.filter, &mut self.hits)
     }
 
     /// The unit that a pattern found, unless the literal it is found by does not hold;

@@ -10,7 +10,7 @@ use crate::run::code::{Role, View};
 use crate::run::event::State;
 use crate::run::faces::{Face, Faces};
 use crate::run::open::Open;
-use crate::tables::Tables;
+use crate::tables::{LaneTable, Tables};
 use picket_model::event::process_value;
 use picket_model::process::Process;
 use picket_model::{Datum, EventClass};
@@ -46,8 +46,14 @@ pub(crate) fn gather(tables: &Tables, role: Role, view: &View<'_>, state: &mut S
                 }
                 images.comes_again(&process.image)
             };
-            let wanted_now = if keep { None } else { Some(class) };
-            find(tables, role, process, wanted_now, view, state);
+            let seeker = Seeker {
+                tables,
+                role,
+                process,
+                view,
+                only: if keep { None } else { Some(class) },
+            };
+            seeker.find(state);
             if keep {
                 state.images.keep(&process.image, role, &state.lane);
             }
@@ -56,146 +62,162 @@ pub(crate) fn gather(tables: &Tables, role: Role, view: &View<'_>, state: &mut S
     }
 }
 
-/// Finds the units that the image leaves possible in this role; with a class, only
-/// those that are of it and may hold in this event.
-pub(crate) fn find(
-    tables: &Tables,
-    role: Role,
-    process: &Process,
-    only: Option<EventClass>,
-    view: &View<'_>,
-    state: &mut State,
-) {
-    state.lane.clear();
-    let lane = &tables.lanes[role as usize];
-    if lane.looks_at_face() {
-        by_face(tables, role, process, view, state);
-        for at in 0..state.by_face.len() {
-            let open = state.by_face[at];
-            if is_wanted(tables, only, open, view, state) {
-                keep(tables, open, view, state);
-            }
-        }
-    }
-    if lane.image_sources.is_empty() {
-        return;
-    }
-    state.next_pass();
-    for &source in &lane.image_sources {
-        each_unit(tables, source, role, process, view, state, |state, open| {
-            if is_wanted(tables, only, open, view, state) && state.meets(open.unit) {
-                if let Some(open) = face_stage(tables, open, view, state) {
-                    keep(tables, open, view, state);
+/// Looks for the units that an image leaves possible in a role.
+pub(crate) struct Seeker<'a> {
+    pub tables: &'a Tables,
+    pub role: Role,
+    pub process: &'a Process,
+    pub view: &'a View<'a>,
+    /// If what is found is for one event only: its class. What cannot hold in the
+    /// event may then be left out.
+    pub only: Option<EventClass>,
+}
+
+impl Seeker<'_> {
+    /// Leaves the units in the lane.
+    pub(crate) fn find(&self, state: &mut State) {
+        state.lane.clear();
+        let lane = self.lane();
+        if lane.looks_at_face() {
+            self.by_face(state);
+            for at in 0..state.by_face.len() {
+                let open = state.by_face[at];
+                if self.is_wanted(self.only, open, state) {
+                    self.keep(open, state);
                 }
             }
-        });
+        }
+        if lane.image_sources.is_empty() {
+            return;
+        }
+        state.next_pass();
+        for &source in &lane.image_sources {
+            self.each_unit(source, self.only, state, |state, open| {
+                if state.meets(open.unit) {
+                    if let Some(open) = self.face_stage(open, state) {
+                        self.keep(open, state);
+                    }
+                }
+            });
+        }
     }
-}
 
-#[inline]
-fn is_wanted(
-    tables: &Tables,
-    only: Option<EventClass>,
-    open: Open,
-    view: &View<'_>,
-    state: &mut State,
-) -> bool {
-    only.is_none_or(|class| {
-        open.classes.contains(class) && state.is_allowed(tables, open.asks, view)
-    })
-}
+    #[inline]
+    fn lane(&self) -> &LaneTable {
+        &self.tables.lanes[self.role as usize]
+    }
 
-/// Adds a unit to the lane if it passes what is left to ask of the image.
-#[inline]
-fn keep(tables: &Tables, open: Open, view: &View<'_>, state: &mut State) {
-    if !open.asks_image() {
-        state.lane.push(open);
-        return;
+    #[inline]
+    fn is_wanted(&self, only: Option<EventClass>, open: Open, state: &mut State) -> bool {
+        only.is_none_or(|class| {
+            open.classes.contains(class) && state.is_allowed(self.tables, open.asks, self.view)
+        })
     }
-    let unit = &tables.units[open.unit as usize];
-    let work = &mut state.work;
-    let outcome = tables
-        .code
-        .run(open.from, unit.after_image, true, view, work);
-    if outcome.holds {
-        state.lane.push(open.after_image(unit, outcome.met_unknown));
-    }
-}
 
-/// Finds the units that the face leaves possible.
-fn by_face(tables: &Tables, role: Role, process: &Process, view: &View<'_>, state: &mut State) {
-    let key = Face::of(&process.image).map(|face| Faces::key(face, role as usize));
-    state.by_face.clear();
-    if let Some(units) = key.and_then(|key| state.faces.find(key)) {
-        state.by_face.extend_from_slice(units);
-        return;
+    /// Adds a unit to the lane if it passes what is left to ask of the image.
+    #[inline]
+    fn keep(&self, open: Open, state: &mut State) {
+        if !open.asks_image() {
+            state.lane.push(open);
+            return;
+        }
+        let unit = &self.tables.units[open.unit as usize];
+        let (code, work) = (&self.tables.code, &mut state.work);
+        let outcome = code.run(open.from, unit.after_image, true, self.view, work);
+        if outcome.holds {
+            state.lane.push(open.after_image(unit, outcome.met_unknown));
+        }
     }
-    let lane = &tables.lanes[role as usize];
-    state.next_pass();
-    for &source in &lane.face_sources {
-        each_unit(tables, source, role, process, view, state, |state, open| {
-            if state.meets(open.unit) {
-                let open = face_stage(tables, open, view, state);
+
+    /// Finds the units that the face leaves possible.
+    #[inline]
+    fn by_face(&self, state: &mut State) {
+        let face = Face::of(&self.process.image);
+        let key = face.map(|face| Faces::key(face, self.role as usize));
+        state.by_face.clear();
+        if let Some(units) = key.and_then(|key| state.faces.find(key)) {
+            state.by_face.extend_from_slice(units);
+            return;
+        }
+        // What is kept must be good for every event.
+        let only = if key.is_some() { None } else { self.only };
+        self.by_new_face(only, state);
+        if let Some(key) = key {
+            state.faces.insert(key, &state.by_face);
+        }
+    }
+
+    #[inline(never)]
+    fn by_new_face(&self, only: Option<EventClass>, state: &mut State) {
+        let lane = self.lane();
+        state.next_pass();
+        for &source in &lane.face_sources {
+            self.each_unit(source, only, state, |state, open| {
+                if state.meets(open.unit) {
+                    let open = self.face_stage(open, state);
+                    state.by_face.extend(open);
+                }
+            });
+        }
+        for &id in &lane.always {
+            let open = self.tables.at_start(id);
+            if self.is_wanted(only, open, state) {
+                let open = self.face_stage(open, state);
                 state.by_face.extend(open);
             }
-        });
-    }
-    for &id in &lane.always {
-        let open = face_stage(tables, tables.at_start(id), view, state);
-        state.by_face.extend(open);
-    }
-    if let Some(key) = key {
-        state.faces.insert(key, &state.by_face);
-    }
-}
-
-/// The unit, if it passes what is left to ask of the face.
-#[inline]
-fn face_stage(tables: &Tables, open: Open, view: &View<'_>, state: &mut State) -> Option<Open> {
-    if !open.asks_face() {
-        return Some(open);
-    }
-    let unit = &tables.units[open.unit as usize];
-    let work = &mut state.work;
-    let outcome = tables
-        .code
-        .run(open.from, unit.after_face, true, view, work);
-    outcome
-        .holds
-        .then(|| open.after_face(unit, outcome.met_unknown))
-}
-
-/// Calls `each` on the units that a source of the process finds, some perhaps
-/// twice.
-#[inline]
-fn each_unit(
-    tables: &Tables,
-    source: u16,
-    role: Role,
-    process: &Process,
-    view: &View<'_>,
-    state: &mut State,
-    mut each: impl FnMut(&mut State, Open),
-) {
-    let table = &tables.sources[source as usize];
-    let Source::Process(attr) = table.source else {
-        return;
-    };
-    match process_value(process, attr) {
-        Datum::Absent => {}
-        Datum::Unknown | Datum::Truncated(_) => {
-            for &unit in &table.posted[role as usize] {
-                each(state, tables.at_start(unit));
-            }
         }
-        Datum::Known(value) => {
-            let proof = state.look_up(table, value);
-            for at in 0..state.hits.len() {
-                let pattern = state.hits[at];
-                let proven = proof && table.proofs[pattern as usize];
-                for posting in table.postings(pattern, role as usize) {
-                    if let Some(open) = state.found(tables, posting, proven, view) {
+    }
+
+    /// The unit, if it passes what is left to ask of the face.
+    #[inline]
+    fn face_stage(&self, open: Open, state: &mut State) -> Option<Open> {
+        if !open.asks_face() {
+            return Some(open);
+        }
+        let unit = &self.tables.units[open.unit as usize];
+        let (code, work) = (&self.tables.code, &mut state.work);
+        let outcome = code.run(open.from, unit.after_face, true, self.view, work);
+        outcome
+            .holds
+            .then(|| open.after_face(unit, outcome.met_unknown))
+    }
+
+    /// Calls `each` on the units that a source of the process finds, some perhaps
+    /// twice.
+    #[inline]
+    fn each_unit(
+        &self,
+        source: u16,
+        only: Option<EventClass>,
+        state: &mut State,
+        mut each: impl FnMut(&mut State, Open),
+    ) {
+        let table = &self.tables.sources[source as usize];
+        let Source::Process(attr) = table.source else {
+            return;
+        };
+        match process_value(self.process, attr) {
+            Datum::Absent => {}
+            Datum::Unknown | Datum::Truncated(_) => {
+                for &unit in &table.posted[self.role as usize] {
+                    let open = self.tables.at_start(unit);
+                    if self.is_wanted(only, open, state) {
                         each(state, open);
+                    }
+                }
+            }
+            Datum::Known(value) => {
+                let proof = state.look_up(table, value);
+                for at in 0..state.hits.len() {
+                    let pattern = state.hits[at];
+                    let proven = proof && table.proofs[pattern as usize];
+                    for posting in table.postings(pattern, self.role as usize) {
+                        if self.is_wanted(only, posting.open, state) {
+                            if let Some(open) = state.found(self.tables, posting, proven, self.view)
+                            {
+                                each(state, open);
+                            }
+                        }
                     }
                 }
             }
