@@ -34,18 +34,22 @@ pub fn table(figures: &Figures) -> String {
     line(&cells("times faster than naive", &|size| {
         ratio(size.naive_ns, size.program_ns)
     }));
-    let peers: Vec<&str> = figures.sizes[0]
-        .peers
-        .iter()
-        .map(|(name, _)| *name)
-        .collect();
-    for (number, name) in peers.iter().enumerate() {
-        line(&cells(&format!("{name}, ns an event"), &|size| {
-            format!("{:.0}", size.peers[number].1)
+    for (number, peer) in figures.sizes[0].peers.iter().enumerate() {
+        let of = |size: &SizeFigures| size.peers[number].each_ns;
+        line(&cells(&format!("{}, ns an event", peer.name), &|size| {
+            format!("{:.0}", of(size))
         }));
-        line(&cells(&format!("times faster than {name}"), &|size| {
-            ratio(size.peers[number].1, size.program_ns)
-        }));
+        line(&cells(
+            &format!("times faster than {}", peer.name),
+            &|size| ratio(of(size), size.program_ns),
+        ));
+        let left_out = |size: &SizeFigures| size.peers[number].left_out;
+        if figures.sizes.iter().any(|size| left_out(size) > 0) {
+            line(&cells(
+                &format!("rules that {} was not given", peer.name),
+                &|size| left_out(size).to_string(),
+            ));
+        }
     }
     let least = figures.sizes[0].program_ns;
     line(&cells("growth from 10 rules", &|size| {
@@ -174,14 +178,9 @@ fn drawing(figures: &Figures) -> Result<String> {
         Ok(())
     };
     curve("naive", "#b33", &|size| size.naive_ns)?;
-    let peers: Vec<&str> = of_size(figures, 10)?
-        .peers
-        .iter()
-        .map(|(name, _)| *name)
-        .collect();
-    for (number, name) in peers.iter().enumerate() {
-        curve(name, ["#b80", "#666"][number % 2], &|size| {
-            size.peers[number].1
+    for (number, peer) in of_size(figures, 10)?.peers.iter().enumerate() {
+        curve(peer.name, ["#c77", "#b80", "#666"][number % 3], &|size| {
+            size.peers[number].each_ns
         })?;
     }
     curve("Picket", "#06c", &|size| size.program_ns)?;

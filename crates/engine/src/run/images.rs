@@ -91,7 +91,7 @@ impl Images {
         }
         let hash = mix(Arc::as_ptr(image) as u64);
         // Of the two places the one that another bit of the hash names.
-        let at = hash as usize % SLOTS ^ (hash >> 63) as usize;
+        let at = (hash as usize % SLOTS) ^ (hash >> 63) as usize;
         let slot = &mut self.slots[at];
         slot.image = Arc::downgrade(image);
         for lane in &mut slot.lanes {
