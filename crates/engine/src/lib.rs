@@ -16,6 +16,7 @@ pub mod naive;
 mod program;
 pub mod regexes;
 mod run;
+mod sample;
 mod scratch;
 mod search;
 mod show;
@@ -29,6 +30,7 @@ mod verdict;
 
 pub use explain::{Explanation, explain};
 pub use program::{CompileOptions, Program};
+pub use sample::Sample;
 pub use scratch::Scratch;
 pub use stats::{Clock, OverBudget, RuleStats};
 pub use truth::Truth;

@@ -3,7 +3,7 @@
 use crate::compile::normal::Source;
 use crate::index::source::FilterForm;
 use crate::run::chains::{Chain, Chains};
-use crate::run::code::{ACCEPT, Role, View, Work};
+use crate::run::code::{ACCEPT, Outcome, Role, View, Work};
 use crate::run::common::Common;
 use crate::run::faces::Faces;
 use crate::run::images::Images;
@@ -101,11 +101,31 @@ impl State {
             return Some(posting.open);
         }
         let instruction = &tables.code.instructions[posting.asks as usize];
-        match tables.code.truth(instruction, true, view, &mut self.work) {
+        let timer = self.counters.begin(posting.open.unit);
+        let truth = tables.code.truth(instruction, true, view, &mut self.work);
+        self.counters.end(posting.open.unit, timer);
+        match truth {
             Truth::False => None,
             Truth::Unknown => Some(tables.at_start(posting.open.unit)),
             Truth::True => Some(posting.open),
         }
+    }
+
+    /// Runs a part of a unit's program, taking unknown literals for true.
+    #[inline]
+    pub(crate) fn run(
+        &mut self,
+        tables: &Tables,
+        open: Open,
+        until: u32,
+        view: &View<'_>,
+    ) -> Outcome {
+        let timer = self.counters.begin(open.unit);
+        let outcome = tables
+            .code
+            .run(open.from, until, true, view, &mut self.work);
+        self.counters.end(open.unit, timer);
+        outcome
     }
 
     /// Adds a unit that is to be decided.
@@ -162,6 +182,7 @@ fn decide(tables: &Tables, view: &View<'_>, state: &mut State, verdicts: &mut Ve
         if !allowed || open.is_shared() && !state.meets(open.unit) {
             continue;
         }
+        state.counters.candidate(open.unit);
         let timer = state.counters.begin(open.unit);
         let work = &mut state.work;
         let outcome = tables.code.run(open.from, ACCEPT, true, view, work);

@@ -122,8 +122,7 @@ impl Seeker<'_> {
             return;
         }
         let unit = &self.tables.units[open.unit as usize];
-        let (code, work) = (&self.tables.code, &mut state.work);
-        let outcome = code.run(open.from, unit.after_image, true, self.view, work);
+        let outcome = state.run(self.tables, open, unit.after_image, self.view);
         if outcome.holds {
             state.lane.push(open.after_image(unit, outcome.met_unknown));
         }
@@ -175,8 +174,7 @@ impl Seeker<'_> {
             return Some(open);
         }
         let unit = &self.tables.units[open.unit as usize];
-        let (code, work) = (&self.tables.code, &mut state.work);
-        let outcome = code.run(open.from, unit.after_face, true, self.view, work);
+        let outcome = state.run(self.tables, open, unit.after_face, self.view);
         outcome
             .holds
             .then(|| open.after_face(unit, outcome.met_unknown))
