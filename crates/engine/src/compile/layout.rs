@@ -3,14 +3,13 @@
 use crate::compile::choose::{Cover, Found, cover};
 use crate::compile::frequency::Frequencies;
 use crate::compile::normal::{Interner, Source, Tree};
-use crate::compile::pattern::Pattern;
+use crate::compile::postings::{Postings, any_table, unique};
+use crate::compile::stage::{Home, Stage};
 use crate::index::grams::GramCounts;
-use crate::index::source::SourceIndex;
 use crate::run::code::{ACCEPT, Code, Instruction, Literal, NO_SLOT, Place, REJECT, Role};
 use crate::run::common::CommonTable;
-use crate::run::open::Open;
 use crate::run::quick::Quick;
-use crate::tables::{AnyTable, EVENT, LaneTable, Posting, SourceTable, Tables, Unit};
+use crate::tables::{EVENT, LaneTable, Tables, Unit};
 use picket_model::field::EventAttr;
 use picket_model::{ClassSet, EventClass};
 use std::cmp::Reverse;
@@ -42,15 +41,6 @@ struct LaneSources {
     face: Vec<u16>,
     image: Vec<u16>,
     posted: Vec<u32>,
-}
-
-#[derive(Default)]
-struct Postings {
-    ids: HashMap<Pattern, u32>,
-    patterns: Vec<Pattern>,
-    /// Pattern, unit, role, and the instruction that asks for the literal.
-    list: Vec<(u32, u32, usize, u32)>,
-    posted: [Vec<u32>; 5],
 }
 
 /// Makes the tables.
@@ -422,98 +412,4 @@ fn can_be_common(literal: Literal) -> bool {
 /// Whether a literal's number counts atoms.
 fn is_atom(literal: Literal) -> bool {
     literal.place.role().is_some() || literal.place == Place::Event
-}
-
-/// Whose process a unit is found by.
-#[derive(Debug, Clone, Copy)]
-struct Home(Option<Role>);
-
-/// When a part is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
-    /// It is what the unit is found by.
-    Found,
-    /// It asks for the face of the home's process.
-    Face,
-    /// It asks for its image.
-    Image,
-    /// It asks for more.
-    Rest,
-}
-
-impl Home {
-    fn stage(self, part: &Tree, interner: &Interner) -> Stage {
-        let mut stage = Stage::Face;
-        part.literals(&mut |literal| {
-            let at_home = literal.place.role().is_some() && literal.place.role() == self.0;
-            let own = match at_home.then(|| interner.atoms[literal.id as usize].source) {
-                Some(source) if source.is_of_face() => Stage::Face,
-                Some(source) if source.is_of_image() => Stage::Image,
-                _ => Stage::Rest,
-            };
-            stage = stage.max(own);
-        });
-        stage
-    }
-}
-
-impl Postings {
-    fn add(&mut self, pattern: &Pattern, unit: u32, role: usize, asks: u32) {
-        let next = self.patterns.len() as u32;
-        let id = *self.ids.entry(pattern.clone()).or_insert(next);
-        if id == next {
-            self.patterns.push(pattern.clone());
-        }
-        self.list.push((id, unit, role, asks));
-    }
-
-    fn table(mut self, source: Source, counts: &GramCounts, units: &[Unit]) -> SourceTable {
-        self.list.sort_unstable();
-        self.list.dedup();
-        let posting = |&(pattern, id, role, asks): &(u32, u32, usize, u32)| {
-            let open = Open::found(id, &units[id as usize]);
-            (pattern, Posting::new(open, asks, role))
-        };
-        let list: Vec<(u32, Posting)> = self.list.iter().map(posting).collect();
-        let (starts, postings) = by_key(self.patterns.len(), &list);
-        SourceTable {
-            source,
-            index: SourceIndex::new(&self.patterns, counts),
-            proofs: self.patterns.iter().map(Pattern::is_proof).collect(),
-            starts,
-            postings,
-            posted: self.posted.map(unique),
-        }
-    }
-}
-
-fn any_table(mut pairs: Vec<(u32, u32)>, used_in: ClassSet) -> AnyTable {
-    pairs.sort_unstable();
-    pairs.dedup();
-    AnyTable {
-        used_in,
-        posted: unique(pairs.iter().map(|(_, unit)| *unit).collect()),
-        found: pairs.into(),
-    }
-}
-
-/// Sorted pairs as the places where each key's values begin, and the values.
-fn by_key<T: Copy>(keys: usize, pairs: &[(u32, T)]) -> (Box<[u32]>, Box<[T]>) {
-    let mut starts = vec![0u32; keys + 1];
-    for (key, _) in pairs {
-        starts[*key as usize + 1] += 1;
-    }
-    for at in 1..starts.len() {
-        starts[at] += starts[at - 1];
-    }
-    (
-        starts.into(),
-        pairs.iter().map(|(_, value)| *value).collect(),
-    )
-}
-
-fn unique(mut list: Vec<u32>) -> Box<[u32]> {
-    list.sort_unstable();
-    list.dedup();
-    list.into()
 }

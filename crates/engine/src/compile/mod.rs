@@ -10,6 +10,8 @@ pub(crate) mod layout;
 pub(crate) mod literals;
 pub(crate) mod normal;
 pub(crate) mod pattern;
+pub(crate) mod postings;
+pub(crate) mod stage;
 
 use crate::tables::Tables;
 use normal::{Interner, Tree};

@@ -5,8 +5,9 @@
 //! Other texts come in filter form, and what is found in them proves nothing.
 
 use crate::compile::pattern::Pattern;
+use crate::index::affixes::{Affixes, End};
 use crate::index::grams::{GramCounts, GramIndex, longest_stride};
-use crate::index::hash::{HashIndex, hash_any_case, mix};
+use crate::index::hash::{HashIndex, hash_any_case};
 use crate::index::pairs::PairIndex;
 use crate::search::{begins_with_any_case, contains, contains_any_case, rarest};
 
@@ -14,9 +15,6 @@ use crate::search::{begins_with_any_case, contains, contains_any_case, rarest};
 const FEW: usize = 6;
 /// unless the text is this long, so that each has many false starts.
 const LONG: usize = 512;
-
-/// Keys of prefixes and suffixes are this long at most.
-const KEY: usize = 8;
 
 /// Looks up the patterns that a text holds.
 #[derive(Debug, Default)]
@@ -51,99 +49,6 @@ struct Place {
     end: u32,
 }
 
-/// Prefixes, or suffixes, by their outermost bytes.
-#[derive(Debug, Default)]
-struct Affixes {
-    /// The key lengths that occur.
-    lengths: Box<[u8]>,
-    table: HashIndex,
-}
-
-impl Affixes {
-    /// `keys`: outermost bytes (at most [`KEY`]) and the pattern's number.
-    fn new(keys: &[(u64, u8, u32)]) -> Affixes {
-        let mut lengths: Vec<u8> = keys.iter().map(|&(_, length, _)| length).collect();
-        lengths.sort_unstable();
-        lengths.dedup();
-        let pairs: Vec<(u64, u32)> = keys
-            .iter()
-            .map(|&(key, length, number)| (affix_hash(key, length), number))
-            .collect();
-        Affixes {
-            lengths: lengths.into(),
-            table: HashIndex::new(&pairs),
-        }
-    }
-
-    /// `key` maps a length to the text's outermost bytes of that length.
-    #[inline]
-    fn get(&self, available: usize, key: impl Fn(u8) -> u64, mut found: impl FnMut(u32)) {
-        for &length in &self.lengths {
-            if usize::from(length) > available {
-                break;
-            }
-            self.table
-                .get(affix_hash(key(length), length))
-                .for_each(&mut found);
-        }
-    }
-}
-
-/// How much of a prefix or suffix is looked up: few lengths make few look-ups.
-fn key_length(length: usize) -> u8 {
-    match length {
-        0..2 => 1,
-        2..4 => 2,
-        4..8 => 4,
-        _ => KEY as u8,
-    }
-}
-
-fn affix_hash(key: u64, length: u8) -> u64 {
-    mix(key ^ u64::from(length) << 59)
-}
-
-/// What is the same in upper and lower case.
-const NO_CASE: u64 = 0x2020_2020_2020_2020;
-
-/// The first bytes of a text without case, zero-filled.
-#[inline]
-fn head(text: &[u8]) -> u64 {
-    let bytes = match text.first_chunk::<KEY>() {
-        Some(chunk) => u64::from_le_bytes(*chunk),
-        None => {
-            let mut chunk = [0; KEY];
-            chunk[..text.len()].copy_from_slice(text);
-            u64::from_le_bytes(chunk)
-        }
-    };
-    bytes | NO_CASE
-}
-
-/// The last bytes of a text without case, zero-filled in front.
-#[inline]
-fn tail(text: &[u8]) -> u64 {
-    let bytes = match text.last_chunk::<KEY>() {
-        Some(chunk) => u64::from_be_bytes(*chunk),
-        None => {
-            let mut chunk = [0; KEY];
-            chunk[KEY - text.len()..].copy_from_slice(text);
-            u64::from_be_bytes(chunk)
-        }
-    };
-    bytes | NO_CASE
-}
-
-/// The lowest `length` bytes of a key.
-#[inline]
-fn low_bytes(key: u64, length: u8) -> u64 {
-    if length as usize >= KEY {
-        key
-    } else {
-        key & ((1 << (8 * length)) - 1)
-    }
-}
-
 /// A text that is looked at.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Text<'t> {
@@ -171,16 +76,11 @@ impl TextIndex {
                 needles.push(Place::default());
                 continue;
             };
-            let form = &needle.form;
-            let length = key_length(form.len());
+            let form = &*needle.form;
             match pattern {
                 Pattern::Equals(_) => equals.push((hash_any_case(form), number)),
-                Pattern::Prefix(_) => {
-                    prefixes.push((low_bytes(head(form), length), length, number))
-                }
-                Pattern::Suffix(_) => {
-                    suffixes.push((low_bytes(tail(form), length), length, number))
-                }
+                Pattern::Prefix(_) => prefixes.push((number, form)),
+                Pattern::Suffix(_) => suffixes.push((number, form)),
                 _ => contains.push((number, form)),
             }
             let start = bytes.len() as u32;
@@ -209,8 +109,8 @@ impl TextIndex {
             .map(|(number, form)| (number, rarest(form) as u32))
             .collect();
         index.equals = HashIndex::new(&equals);
-        index.prefixes = Affixes::new(&prefixes);
-        index.suffixes = Affixes::new(&suffixes);
+        index.prefixes = Affixes::new(End::First, &prefixes);
+        index.suffixes = Affixes::new(End::Last, &suffixes);
         index.asks = asks.into();
         index.needles = needles.into();
         index.bytes = bytes.into();
@@ -235,32 +135,18 @@ impl TextIndex {
                 self.needle(number, is_ascii).0.len() == bytes.len() && begins(bytes, number)
             }));
         }
-        if !self.prefixes.table.is_empty() {
-            let key = head(bytes);
-            self.prefixes.get(
-                bytes.len(),
-                |length| low_bytes(key, length),
-                |number| {
-                    if begins(bytes, number) {
-                        hits.push(number);
-                    }
-                },
-            );
-        }
-        if !self.suffixes.table.is_empty() {
-            let key = tail(bytes);
-            self.suffixes.get(
-                bytes.len(),
-                |length| low_bytes(key, length),
-                |number| {
-                    let length = self.needle(number, is_ascii).0.len();
-                    let start = bytes.len().checked_sub(length);
-                    if start.is_some_and(|start| begins(&bytes[start..], number)) {
-                        hits.push(number);
-                    }
-                },
-            );
-        }
+        self.prefixes.get(End::First, bytes, |number| {
+            if begins(bytes, number) {
+                hits.push(number);
+            }
+        });
+        self.suffixes.get(End::Last, bytes, |number| {
+            let length = self.needle(number, is_ascii).0.len();
+            let start = bytes.len().checked_sub(length);
+            if start.is_some_and(|start| begins(&bytes[start..], number)) {
+                hits.push(number);
+            }
+        });
         self.grams.scan(bytes, |number, start| {
             if begins(&bytes[start..], number) {
                 hits.push(number);
@@ -309,8 +195,8 @@ impl TextIndex {
         self.needles.len() * size_of::<Place>()
             + self.bytes.len()
             + self.equals.memory()
-            + self.prefixes.table.memory()
-            + self.suffixes.table.memory()
+            + self.prefixes.memory()
+            + self.suffixes.memory()
             + self.grams.memory()
             + self.pairs.memory()
             + self.short.len() * 8
