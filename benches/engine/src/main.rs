@@ -4,6 +4,7 @@
 //! its drawing are written too. `PICKET_WORKLOAD` names the workload's folder.
 
 mod figures;
+mod hostile;
 mod measure;
 mod peers;
 mod report;
