@@ -131,3 +131,20 @@ fn a_dear_rule_is_found_by_what_it_takes() {
     assert_eq!((twice.evaluations, twice.matches), (108, 2));
     assert_eq!(twice.ns_per_event(), literal.ns_per_event());
 }
+
+#[test]
+fn what_a_long_line_repeats_is_asked_once() {
+    let line = Field::Process(Subject::Process, ProcessAttr::CmdLine);
+    let regex = predicate(line, TextMatch::Regex, "needle.*haystack");
+    let program = Program::compile(vec![rule("regex", EventClass::ProcessExec, vec![regex])]);
+    let mut scratch = Scratch::new();
+    let mut verdicts = Verdicts::default();
+    program.evaluate(
+        &exec(&"needle ".repeat(5000), "root"),
+        &mut scratch,
+        &mut verdicts,
+    );
+    assert!(verdicts.matched.is_empty());
+    let runs = scratch.stats(&program)[0].runs;
+    assert!(runs <= 2, "{runs} runs");
+}

@@ -79,12 +79,23 @@ impl State {
                 .allows(asks, &tables.common, &tables.code, view, &mut self.work)
     }
 
-    /// Finds the patterns of a value, some perhaps twice; whether those that can prove their
-    /// predicate do so.
+    /// Finds the patterns of a value, some perhaps twice; whether those that can prove
+    /// their predicate do so.
     #[inline]
     pub(crate) fn look_up(&mut self, table: &SourceTable, value: Value<'_>) -> bool {
+        /// More hits than this are those of a text that repeats what rules look for.
+        const MANY: usize = 64;
         self.hits.clear();
-        table.index.look_up(value, &mut self.filter, &mut self.hits)
+        let proof = table.index.look_up(value, &mut self.filter, &mut self.hits);
+        if self.hits.len() > MANY {
+            self.unique_hits();
+        }
+        proof
+    }
+
+    fn unique_hits(&mut self) {
+        self.hits.sort_unstable();
+        self.hits.dedup();
     }
 
     /// The unit that a pattern found, unless the literal it is found by does not hold;
@@ -227,8 +238,7 @@ fn gather_event(tables: &Tables, view: &View<'_>, state: &mut State) {
             Datum::Known(value) => {
                 let proof = state.look_up(table, value);
                 if state.hits.len() > 1 {
-                    state.hits.sort_unstable();
-                    state.hits.dedup();
+                    state.unique_hits();
                 }
                 for at in 0..state.hits.len() {
                     let pattern = state.hits[at];

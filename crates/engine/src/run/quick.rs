@@ -23,8 +23,8 @@ pub(crate) enum Operation {
     Contains,
     StartsWith,
     EndsWith,
-    /// Only the prepared test can tell, but it needs one of the constants to be
-    /// in the text.
+    /// Only the prepared test can tell, but it needs some of the constants to be in
+    /// the text.
     Needs,
     /// The number lies in one of the ranges.
     Number,
@@ -232,7 +232,38 @@ impl Constants {
         folder: &mut Folder,
         presence: &mut Presence,
     ) -> Option<bool> {
+        if quick.operation.searches() {
+            return self.searched(quick, text, folder, presence);
+        }
+        let text = if quick.ignore_case {
+            folder.fold_ascii(text)?.as_bytes()
+        } else {
+            text.as_bytes()
+        };
         let mut rest = self.bytes.get(quick.start as usize..)?;
+        for _ in 0..quick.count {
+            let own = take(&mut rest)?;
+            let holds = match quick.operation {
+                Operation::Equals => text == own,
+                Operation::StartsWith => text.starts_with(own),
+                Operation::EndsWith => text.ends_with(own),
+                _ => return None,
+            };
+            if holds {
+                return Some(true);
+            }
+        }
+        Some(false)
+    }
+
+    /// The same for constants that are searched for.
+    fn searched(
+        &self,
+        quick: Quick,
+        text: &str,
+        folder: &mut Folder,
+        presence: &mut Presence,
+    ) -> Option<bool> {
         // Case is ignored byte by byte, which is right for ASCII texts only.
         let is_ascii = text.is_ascii();
         let mut holds = |own: Searched<'_>| -> Option<bool> {
@@ -251,39 +282,13 @@ impl Constants {
                 Some(contains(folded.as_bytes(), own.bytes, own.rare))
             })
         };
-        match quick.operation {
-            Operation::Contains => {
-                for _ in 0..quick.count {
-                    if holds(Searched::take(&mut rest)?)? {
-                        return Some(true);
-                    }
-                }
-                return Some(false);
-            }
-            Operation::Needs => {
-                for _ in 0..quick.count {
-                    if has_needed(&mut rest, &mut holds)? {
-                        return Some(true);
-                    }
-                }
-                return Some(false);
-            }
-            _ => {}
-        }
-        let text = if quick.ignore_case {
-            folder.fold_ascii(text)?.as_bytes()
-        } else {
-            text.as_bytes()
-        };
+        let mut rest = self.bytes.get(quick.start as usize..)?;
         for _ in 0..quick.count {
-            let own = take(&mut rest)?;
-            let holds = match quick.operation {
-                Operation::Equals => text == own,
-                Operation::StartsWith => text.starts_with(own),
-                Operation::EndsWith => text.ends_with(own),
-                _ => return None,
+            let found = match quick.operation {
+                Operation::Needs => has_needed(&mut rest, &mut holds)?,
+                _ => holds(Searched::take(&mut rest)?)?,
             };
-            if holds {
+            if found {
                 return Some(true);
             }
         }

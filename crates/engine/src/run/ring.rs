@@ -3,7 +3,9 @@
 /// Runs of items; when there is no room, the oldest are written over.
 #[derive(Debug, Default)]
 pub(crate) struct Ring<T> {
+    /// Grows until it is written round for the first time.
     items: Vec<T>,
+    room: usize,
     /// How many items have been passed since the beginning, gaps included.
     head: u64,
 }
@@ -12,7 +14,8 @@ impl<T: Copy + Default> Ring<T> {
     /// Room for so many items.
     pub(crate) fn new(room: usize) -> Ring<T> {
         Ring {
-            items: vec![T::default(); room],
+            items: Vec::with_capacity(room),
+            room,
             head: 0,
         }
     }
@@ -34,7 +37,7 @@ impl<T: Copy + Default> Ring<T> {
 
     /// Adds a run that is there once more, and gives its new place.
     pub(crate) fn push_again(&mut self, place: u64, length: usize) -> u64 {
-        let from = (place % self.items.len().max(1) as u64) as usize;
+        let from = (place % self.room.max(1) as u64) as usize;
         let (place, at) = self.make_room(length);
         self.items.copy_within(from..from + length, at);
         place
@@ -42,12 +45,14 @@ impl<T: Copy + Default> Ring<T> {
 
     /// The place of the next run of that length, and where it stands.
     fn make_room(&mut self, length: usize) -> (u64, usize) {
-        let room = self.items.len();
-        let mut at = (self.head % room.max(1) as u64) as usize;
-        if at + length > room {
+        let mut at = (self.head % self.room.max(1) as u64) as usize;
+        if at + length > self.room {
             // A run does not cross the end.
-            self.head += (room - at) as u64;
+            self.head += (self.room - at) as u64;
             at = 0;
+        }
+        if self.items.len() < at + length {
+            self.items.resize(at + length, T::default());
         }
         let place = self.head;
         self.head += length as u64;
@@ -57,13 +62,13 @@ impl<T: Copy + Default> Ring<T> {
     /// Whether a run that is there will be written over before half of the others.
     #[inline]
     pub(crate) fn is_in_older_half(&self, place: u64) -> bool {
-        self.head - place > self.items.len() as u64 / 2
+        self.head - place > self.room as u64 / 2
     }
 
     /// The run of that place and length, if it has not been written over.
     #[inline]
     pub(crate) fn get(&self, place: u64, length: usize) -> Option<&[T]> {
-        let room = self.items.len() as u64;
+        let room = self.room as u64;
         if place + length as u64 > self.head || place + room < self.head {
             return None;
         }
