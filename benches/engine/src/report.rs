@@ -204,14 +204,17 @@ it finds is asked of the reference.
 
 /// Cost over number of rules, both logarithmic.
 fn drawing(figures: &Figures) -> Result<String> {
-    const WIDTH: f64 = 640.0;
+    const WIDTH: f64 = 760.0;
+    /// For the names of the curves.
+    const RIGHT: f64 = 200.0;
     const HEIGHT: f64 = 360.0;
-    let x = |rules: usize| 70.0 + ((rules as f64).log10() - 1.0) / 3.0 * (WIDTH - 110.0);
-    let y = |ns: f64| HEIGHT - 40.0 - (ns.max(100.0).log10() - 2.0) / 5.0 * (HEIGHT - 70.0);
+    let x = |rules: usize| 70.0 + ((rules as f64).log10() - 1.0) / 3.0 * (WIDTH - RIGHT - 70.0);
+    let y = |ns: f64| HEIGHT - 40.0 - (ns.max(10.0).log10() - 1.0) / 6.0 * (HEIGHT - 70.0);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
     );
     for (ns, name) in [
+        (1e1, "10 ns"),
         (1e2, "100 ns"),
         (1e3, "1 µs"),
         (1e4, "10 µs"),
@@ -223,7 +226,7 @@ fn drawing(figures: &Figures) -> Result<String> {
         let _ = writeln!(
             svg,
             "<line x1=\"70\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\" stroke=\"#ddd\"/><text x=\"62\" y=\"{:.1}\" text-anchor=\"end\">{name}</text>",
-            WIDTH - 40.0,
+            WIDTH - RIGHT,
             at + 4.0
         );
     }
@@ -242,29 +245,40 @@ fn drawing(figures: &Figures) -> Result<String> {
         WIDTH / 2.0,
         HEIGHT - 4.0
     );
-    let mut curve = |name: &str, color: &str, of: &dyn Fn(&SizeFigures) -> f64| -> Result<()> {
+    let mut labels: Vec<(f64, &str, &str)> = Vec::new();
+    let mut curve = |name: &'static str, color: &'static str, of: &dyn Fn(&SizeFigures) -> f64| {
         let points: Vec<String> = figures
             .sizes
             .iter()
             .map(|size| format!("{:.1},{:.1}", x(size.rules), y(of(size))))
             .collect();
-        let last = figures.sizes.last().context("a measured size")?;
         let _ = writeln!(
             svg,
-            "<polyline points=\"{}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"/><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" fill=\"{color}\">{name}</text>",
-            points.join(" "),
-            x(last.rules),
-            y(of(last)) - 8.0
+            "<polyline points=\"{}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"/>",
+            points.join(" ")
         );
-        Ok(())
+        labels.extend(figures.sizes.last().map(|last| (y(of(last)), name, color)));
     };
-    curve("naive", "#b33", &|size| size.naive_ns)?;
+    curve("naive", "#b33", &|size| size.naive_ns);
     for (number, peer) in of_size(figures, 10)?.peers.iter().enumerate() {
         curve(peer.name, ["#c77", "#b80", "#666"][number % 3], &|size| {
             size.peers[number].each_ns
-        })?;
+        });
     }
-    curve("Picket", "#06c", &|size| size.program_ns)?;
+    curve("Picket", "#06c", &|size| size.program_ns);
+    // Beside the ends of their curves, one under the other where those are close.
+    labels.sort_by(|left, right| left.0.total_cmp(&right.0));
+    let mut lowest = f64::NEG_INFINITY;
+    for (at, name, color) in labels {
+        let at = at.max(lowest + 14.0);
+        lowest = at;
+        let _ = writeln!(
+            svg,
+            "<text x=\"{:.1}\" y=\"{:.1}\" fill=\"{color}\">{name}</text>",
+            WIDTH - RIGHT + 6.0,
+            at + 4.0
+        );
+    }
     svg += "</svg>\n";
     Ok(svg)
 }
