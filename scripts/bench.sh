@@ -8,13 +8,19 @@ cargo build --release --locked -p picket -p picket-bench-sensor
 echo '## The sensor'
 scripts/as-root.sh "$target/release/picket-bench-sensor" "$(realpath "$target")/release/picket"
 echo '## The engine'
-# Other engines are measured beside ours where their libraries are installed.
-features=()
+# Other engines are measured beside ours where they can be built.
+peers=()
 if pkg-config --exists libhs 2>/dev/null; then
-    features=(--features peers)
+    peers+=(vectorscan)
 else
     echo 'bench: without vectorscan (apt-get install libvectorscan-dev adds it)' >&2
 fi
+rust=$(rustc -V | cut -d' ' -f2)
+if printf '1.95.0\n%s\n' "$rust" | sort -CV; then
+    peers+=(rsigma)
+else
+    echo "bench: without rsigma-eval, which needs Rust 1.95 (this is $rust)" >&2
+fi
 cargo build --release --locked --manifest-path benches/engine/Cargo.toml \
-    --target-dir "$target/bench-engine" "${features[@]}"
+    --target-dir "$target/bench-engine" --features "${peers[*]}"
 "$target/bench-engine/release/picket-engine-bench" --write "$@"

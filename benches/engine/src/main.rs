@@ -1,9 +1,10 @@
 //! Measures the rule engine and prints the table of its aims.
 //!
-//! `picket-engine-bench [--write]`: with `--write`, `docs/performance/engine.md` and
+//! `picket-engine-bench [--write | SIZE [ROUNDS] [known | new]]`: with `--write`, `docs/performance/engine.md` and
 //! its drawing are written too. `PICKET_WORKLOAD` names the workload's folder.
 
 mod figures;
+mod hostile;
 mod measure;
 mod peers;
 mod report;
@@ -12,6 +13,7 @@ mod workload;
 
 use anyhow::{Context, Result};
 use figures::Figures;
+use measure::Lines;
 use std::path::PathBuf;
 
 /// The sizes of rule sets that the aims speak of.
@@ -41,9 +43,17 @@ fn main() -> Result<()> {
         lines,
         rules,
     };
-    // One size alone, for a profiler.
-    if let Some(size) = arguments.iter().find_map(|text| text.parse().ok()) {
-        println!("{:.0} ns an event", bench.program(size, 60).each_ns);
+    // One size and one kind of command lines alone, for a profiler.
+    let mut numbers = arguments.iter().filter_map(|text| text.parse().ok());
+    if let Some(size) = numbers.next() {
+        let rounds = numbers.next().unwrap_or(20);
+        let asked = |word: &str| arguments.iter().any(|text| text == word);
+        let lines = match (asked("known"), asked("new")) {
+            (true, _) => Lines::Known,
+            (_, true) => Lines::New,
+            _ => Lines::AsTheyCome,
+        };
+        println!("{:.0} ns an event", bench.profiled(size, lines, rounds));
         return Ok(());
     }
     let figures: Figures = bench.all()?;

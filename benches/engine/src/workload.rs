@@ -60,6 +60,17 @@ impl Neutral {
         at.map_or(0, |at| self.numbers[at])
     }
 
+    /// The same with a longer command line.
+    pub fn with_line_end(&self, end: &str) -> Neutral {
+        let mut longer = self.clone();
+        for (text, field) in longer.texts.iter_mut().zip(TEXTS) {
+            if field == "cmdline" {
+                *text += end;
+            }
+        }
+        longer
+    }
+
     /// The event class.
     pub fn class(&self) -> EventClass {
         match self.number("etype") {

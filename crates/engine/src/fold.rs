@@ -30,6 +30,9 @@ struct Folded {
     /// Address and length of the text: it stays where it is while its event is
     /// evaluated, and [`Folder::forget`] is called before the next one.
     key: (usize, usize),
+    is_ascii: bool,
+    /// Folding changes nothing: there is no other form.
+    is_folded: bool,
     text: String,
 }
 
@@ -41,18 +44,24 @@ impl Folder {
 
     /// The folded text; the text itself if folding changes nothing that is ASCII.
     pub fn fold<'a>(&'a mut self, text: &'a str) -> &'a str {
-        if text.is_ascii() && !text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return text;
-        }
+        self.entry(text).folded(text)
+    }
+
+    /// The folded text, if all of it is ASCII.
+    #[inline]
+    pub(crate) fn fold_ascii<'a>(&'a mut self, text: &'a str) -> Option<&'a str> {
+        let entry = self.entry(text);
+        entry.is_ascii.then(|| entry.folded(text))
+    }
+
+    #[inline]
+    fn entry(&mut self, text: &str) -> &Folded {
         let key = (text.as_ptr() as usize, text.len());
-        let at = match self.entries[..self.used]
+        let known = self.entries[..self.used]
             .iter()
-            .position(|entry| entry.key == key)
-        {
-            Some(at) => at,
-            None => self.insert(key, text),
-        };
-        &self.entries[at].text
+            .position(|entry| entry.key == key);
+        let at = known.unwrap_or_else(|| self.insert(key, text));
+        &self.entries[at]
     }
 
     fn insert(&mut self, key: (usize, usize), text: &str) -> usize {
@@ -65,13 +74,29 @@ impl Folder {
         let entry = &mut self.entries[at];
         entry.key = key;
         entry.text.clear();
-        if text.is_ascii() {
+        entry.is_ascii = text.is_ascii();
+        // Every byte is looked at, so that many are at a time.
+        entry.is_folded = entry.is_ascii
+            && text
+                .bytes()
+                .fold(true, |folded, byte| folded & !byte.is_ascii_uppercase());
+        if entry.is_folded {
+            return at;
+        }
+        if entry.is_ascii {
             entry.text.push_str(text);
             entry.text.make_ascii_lowercase();
         } else {
             entry.text.extend(text.chars().map(fold_char));
         }
         at
+    }
+}
+
+impl Folded {
+    #[inline]
+    fn folded<'a>(&'a self, text: &'a str) -> &'a str {
+        if self.is_folded { text } else { &self.text }
     }
 }
 
@@ -89,6 +114,17 @@ mod tests {
         let mut folder = Folder::default();
         for text in ["", "abc", "ABC", "Straße", "ÄÖ", "K\u{212A}"] {
             assert_eq!(folder.fold(text), fold(text));
+            assert_eq!(folder.fold(text), fold(text));
+            let ascii = text.is_ascii().then(|| fold(text));
+            assert_eq!(folder.fold_ascii(text), ascii.as_deref());
+        }
+    }
+
+    #[test]
+    fn more_texts_than_a_folder_keeps_are_folded_all_the_same() {
+        let texts: Vec<String> = (0..30).map(|number| format!("Text {number}")).collect();
+        let mut folder = Folder::default();
+        for text in texts.iter().chain(&texts) {
             assert_eq!(folder.fold(text), fold(text));
         }
     }

@@ -86,6 +86,11 @@ impl Glob {
         &self.parts
     }
 
+    /// Whether upper and lower case are the same.
+    pub(crate) fn ignores_case(&self) -> bool {
+        self.ignore_case
+    }
+
     /// Whether the whole text matches. Takes time linear in the text's length
     /// (times the pattern's).
     pub fn is_match(&self, text: &str) -> bool {

@@ -17,7 +17,9 @@ pub mod naive;
 mod program;
 pub mod regexes;
 mod run;
+mod sample;
 mod scratch;
+mod search;
 mod show;
 mod stats;
 mod tables;
@@ -29,6 +31,7 @@ mod verdict;
 
 pub use explain::{Explanation, explain};
 pub use program::{CompileOptions, Program};
+pub use sample::Sample;
 pub use scratch::Scratch;
 pub use stats::{Clock, OverBudget, RuleStats};
 pub use truth::Truth;

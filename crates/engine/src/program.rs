@@ -26,8 +26,9 @@ pub struct Program {
 /// What helps to compile a better program.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CompileOptions<'a> {
-    /// Real events, some hundreds to some thousands: from how often each
-    /// constant occurs in them the compiler learns what to look for first.
+    /// Real events, some hundreds to some thousands ([`crate::Sample`] keeps such):
+    /// from how often each constant occurs in them the compiler learns what to look
+    /// for first. What rules mean does not depend on it.
     pub sample: &'a [Event],
 }
 

@@ -7,32 +7,54 @@ use picket_model::EventClass;
 pub type Clock = fn() -> u64;
 
 /// What one rule cost so far, in one scratch.
+///
+/// A rule costs something when its literals are found in a new command line, when a
+/// new image has to be looked at for it, and when an event has to be decided; each
+/// of these is a *run*. Tables that serve many rules at once are not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RuleStats {
     /// Events it could have matched by their class.
     pub evaluations: u64,
-    /// Events in which its program had to be run: the others were ruled out by
-    /// tables, or by what was known of the process or the text.
+    /// Times some of its program was run.
+    pub runs: u64,
+    /// Events in which its program had to be run to decide them: the others were
+    /// ruled out by tables, by what was known of the process or the text, or by what
+    /// many rules ask.
     pub candidates: u64,
     /// Events it matched.
     pub matches: u64,
     /// Events it left open.
     pub undecided: u64,
-    /// Candidates that were timed.
+    /// Runs that were timed.
     pub timed: u64,
     /// What they took together, in nanoseconds.
     pub timed_ns: u64,
 }
 
 impl RuleStats {
-    /// Estimated nanoseconds for each event of the rule's classes: what a
-    /// candidate takes, times how often the rule is one.
+    /// Estimated nanoseconds for each event of the rule's classes: what a run takes,
+    /// times how often there is one. 0 as long as none was timed.
     pub fn ns_per_event(&self) -> f64 {
         if self.timed == 0 || self.evaluations == 0 {
             return 0.0;
         }
         let each = self.timed_ns as f64 / self.timed as f64;
-        each * self.candidates as f64 / self.evaluations as f64
+        each * self.runs as f64 / self.evaluations as f64
+    }
+
+    /// What both cost together: for several scratches, or for the time before and
+    /// after a reload.
+    #[must_use]
+    pub fn plus(self, other: RuleStats) -> RuleStats {
+        RuleStats {
+            evaluations: self.evaluations + other.evaluations,
+            runs: self.runs + other.runs,
+            candidates: self.candidates + other.candidates,
+            matches: self.matches + other.matches,
+            undecided: self.undecided + other.undecided,
+            timed: self.timed + other.timed,
+            timed_ns: self.timed_ns + other.timed_ns,
+        }
     }
 }
 
@@ -47,6 +69,7 @@ pub struct OverBudget {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct RuleCount {
+    runs: u64,
     candidates: u64,
     matches: u64,
     undecided: u64,
@@ -91,22 +114,32 @@ impl Counters {
         }
     }
 
+    /// Counts a run of a rule; units that are no rules are not counted.
     #[inline]
     pub(crate) fn begin(&mut self, rule: u32) -> u64 {
-        self.rules[rule as usize].candidates += 1;
+        if let Some(count) = self.rules.get_mut(rule as usize) {
+            count.runs += 1;
+        }
         match self.clock {
             Some(clock) if self.timing => clock(),
             _ => 0,
         }
     }
 
+    /// Ends the run that began then.
     #[inline]
     pub(crate) fn end(&mut self, rule: u32, began: u64) {
         if let (true, Some(clock)) = (self.timing, self.clock) {
-            let count = &mut self.rules[rule as usize];
-            count.timed += 1;
-            count.timed_ns += clock().saturating_sub(began);
+            if let Some(count) = self.rules.get_mut(rule as usize) {
+                count.timed += 1;
+                count.timed_ns += clock().saturating_sub(began);
+            }
         }
+    }
+
+    #[inline]
+    pub(crate) fn candidate(&mut self, rule: u32) {
+        self.rules[rule as usize].candidates += 1;
     }
 
     #[inline]
@@ -126,6 +159,7 @@ impl Counters {
                 .iter()
                 .map(|&class| self.events[class as usize])
                 .sum(),
+            runs: count.runs,
             candidates: count.candidates,
             matches: count.matches,
             undecided: count.undecided,

@@ -3,6 +3,8 @@
 use crate::compile::normal::Source;
 use crate::index::source::SourceIndex;
 use crate::run::code::{Code, Instruction};
+use crate::run::common::CommonTable;
+use crate::run::open::Open;
 use picket_model::ClassSet;
 
 /// The place of event fields among the roles of postings.
@@ -13,6 +15,7 @@ pub(crate) const EVENT: usize = 4;
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
     pub code: Code,
+    pub common: CommonTable,
     /// Rules in their order, then bodies.
     pub units: Box<[Unit]>,
     pub rule_count: u32,
@@ -27,19 +30,24 @@ pub(crate) struct Tables {
     pub any: [AnyTable; 2],
 }
 
-/// Where a unit's program stands.
+/// Where a unit's program stands. First comes what the unit is found by, then what
+/// asks only for the face of the process it is found by, then what asks only for
+/// its image.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Unit {
     pub classes: ClassSet,
     /// It may be found in more than one way in one event.
     pub shared: bool,
-    /// The program; what asks only for the text that the unit is found by comes
-    /// first, up to `text_end`.
+    /// Its first instruction.
     pub start: u32,
-    pub text_end: u32,
-    /// Up to here it asks only for the image that the unit is found by.
-    pub image_end: u32,
-    pub end: u32,
+    /// Where it goes on if it was found by a proof of what it is found by.
+    pub after_found: u32,
+    /// Where it goes on after what asks for the face.
+    pub after_face: u32,
+    /// Where it goes on after what asks for the image.
+    pub after_image: u32,
+    /// What it asks of [`crate::run::common`].
+    pub asks: u32,
 }
 
 /// The patterns of one source, and the units found by each.
@@ -47,6 +55,8 @@ pub(crate) struct Unit {
 pub(crate) struct SourceTable {
     pub source: Source,
     pub index: SourceIndex,
+    /// By pattern: whether it proves what is looked for.
+    pub proofs: Box<[bool]>,
     /// By pattern: where its postings begin; and the end of the last.
     pub starts: Box<[u32]>,
     /// Role and unit, by pattern.
@@ -56,43 +66,44 @@ pub(crate) struct SourceTable {
 }
 
 /// A unit that a pattern finds in the process with some role.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Posting(u32);
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Posting {
+    /// The unit, if what it is found by holds.
+    pub open: Open,
+    /// The instruction that asks for the literal that the pattern belongs to.
+    pub asks: u32,
+    role: u8,
+}
 
 impl Posting {
-    const UNIT_BITS: u32 = 28;
-
-    pub(crate) fn new(role: usize, unit: u32) -> Posting {
-        Posting((role as u32) << Self::UNIT_BITS | unit)
-    }
-
-    fn role(self) -> usize {
-        (self.0 >> Self::UNIT_BITS) as usize
-    }
-
-    fn unit(self) -> u32 {
-        self.0 & ((1 << Self::UNIT_BITS) - 1)
+    pub(crate) fn new(open: Open, asks: u32, role: usize) -> Posting {
+        Posting {
+            open,
+            asks,
+            role: role as u8,
+        }
     }
 }
 
 impl SourceTable {
-    /// The units that a pattern finds in a role.
+    /// What a pattern finds in a role.
     #[inline]
-    pub(crate) fn units(&self, pattern: u32, role: usize) -> impl Iterator<Item = u32> + use<'_> {
+    pub(crate) fn postings(&self, pattern: u32, role: usize) -> impl Iterator<Item = &Posting> {
         let start = self.starts[pattern as usize] as usize;
         let end = self.starts[pattern as usize + 1] as usize;
         self.postings[start..end]
             .iter()
-            .filter(move |posting| posting.role() == role)
-            .map(|posting| posting.unit())
+            .filter(move |posting| usize::from(posting.role) == role)
     }
 }
 
 /// What is looked up in the process with one role.
 #[derive(Debug, Default)]
 pub(crate) struct LaneTable {
-    /// Sources that have postings.
-    pub sources: Box<[u16]>,
+    /// Sources of its face that have postings.
+    pub face_sources: Box<[u16]>,
+    /// Other sources of its image that have postings.
+    pub image_sources: Box<[u16]>,
     /// Units that nothing finds, but which ask for this image.
     pub always: Box<[u32]>,
     /// Each unit that is found in this role.
@@ -103,6 +114,11 @@ impl LaneTable {
     pub(crate) fn is_empty(&self) -> bool {
         self.always.is_empty() && self.posted.is_empty()
     }
+
+    /// Whether a face leaves fewer units possible than there are.
+    pub(crate) fn looks_at_face(&self) -> bool {
+        !self.always.is_empty() || !self.face_sources.is_empty()
+    }
 }
 
 /// The units found by the bodies that a list fulfils.
@@ -110,24 +126,19 @@ impl LaneTable {
 pub(crate) struct AnyTable {
     /// The classes whose rules look at the list.
     pub used_in: ClassSet,
-    /// By body: where its units begin; and the end of the last.
-    pub starts: Box<[u32]>,
-    pub units: Box<[u32]>,
+    /// Bodies, and a unit that each finds; sorted.
+    pub found: Box<[(u32, u32)]>,
     /// Each unit that is found by this list.
     pub posted: Box<[u32]>,
 }
 
-impl AnyTable {
-    #[inline]
-    pub(crate) fn units(&self, body: u32) -> &[u32] {
-        match self.starts.get(body as usize..body as usize + 2) {
-            Some(&[start, end]) => &self.units[start as usize..end as usize],
-            _ => &[],
-        }
-    }
-}
-
 impl Tables {
+    /// A unit that is to be decided from its beginning.
+    #[inline]
+    pub(crate) fn at_start(&self, id: u32) -> Open {
+        Open::at_start(id, &self.units[id as usize])
+    }
+
     /// What the tables take, in bytes, without the regexes that were built so far.
     pub(crate) fn memory(&self) -> usize {
         let words = |list: &[u32]| list.len() * 4;
@@ -137,17 +148,18 @@ impl Tables {
             .map(|table| {
                 table.index.memory()
                     + words(&table.starts)
-                    + table.postings.len() * 4
+                    + table.proofs.len()
+                    + table.postings.len() * size_of::<Posting>()
                     + table.posted.iter().map(|list| words(list)).sum::<usize>()
             })
             .sum();
         let any: usize = self
             .any
             .iter()
-            .map(|any| words(&any.starts) + words(&any.units) + words(&any.posted))
+            .map(|any| any.found.len() * 8 + words(&any.posted))
             .sum();
         let atoms: usize = self.code.atoms.iter().map(|atom| atom.memory()).sum();
-        self.code.instructions.len() * size_of::<Instruction>()
+        (self.code.instructions.len() + self.common.literals.len()) * size_of::<Instruction>()
             + self.units.len() * size_of::<Unit>()
             + sources
             + any

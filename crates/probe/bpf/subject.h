@@ -123,7 +123,7 @@ static __always_inline int image_name(struct judge *judge, struct scratch *scrat
 	// A memfd's name may hold slashes: it is one name.
 	if (!is_memfd(scratch, name)) {
 		judge->at = judge->end;
-		bpf_loop(NAME_ROOM, name_back, &court, 0);
+		bpf_loop(judge->end, name_back, &court, 0);
 		start = judge->at;
 	}
 	if (start == 0 && skip)

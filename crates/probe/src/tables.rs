@@ -272,7 +272,13 @@ impl Probes {
                 program: hooks::TRIAL.into(),
                 reason: "it is not in the object".into(),
             })?;
-        program.test_run(ProgramInput::default()).map_err(failed)?;
+        let run = program.test_run(ProgramInput::default()).map_err(failed)?;
+        if (run.return_value as i32) < 0 {
+            return Err(ProbeError::Refused {
+                program: hooks::TRIAL.into(),
+                reason: format!("it could not read the record ({})", run.return_value as i32),
+            });
+        }
         let value = trials.lookup(&key, MapFlags::ANY).map_err(failed)?;
         let tried = value
             .as_deref()

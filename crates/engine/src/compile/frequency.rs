@@ -34,9 +34,9 @@ impl Frequencies {
     /// Looks every pattern of the rules up in every sample event.
     pub(crate) fn learn(interner: &Interner, sample: &[Event]) -> Frequencies {
         let mut patterns: BTreeMap<Source, (HashMap<Pattern, u32>, Vec<Pattern>)> = BTreeMap::new();
-        for (atom, own) in interner.atoms.iter().zip(&interner.patterns) {
+        for (atom, pieces) in interner.atoms.iter().zip(&interner.pieces) {
             let (ids, list) = patterns.entry(atom.source).or_default();
-            for pattern in own {
+            for pattern in pieces.iter().flat_map(|piece| piece.lists.iter().flatten()) {
                 let next = list.len() as u32;
                 if *ids.entry(pattern.clone()).or_insert(next) == next {
                     list.push(pattern.clone());
@@ -83,9 +83,9 @@ impl Frequencies {
     /// What looking for the pattern costs, in nanoseconds for each event.
     pub(crate) fn looking(&self, pattern: &Pattern) -> f64 {
         match pattern {
-            Pattern::Ask => 100.0,
-            Pattern::Contains(text) => match text.len() {
-                0..4 => 15.0,
+            Pattern::Ask => 5.0,
+            Pattern::Contains(needle) => match needle.form.len() {
+                0..4 => 5.0,
                 4 => 0.5,
                 5 | 6 => 0.1,
                 _ => 0.03,
@@ -110,8 +110,8 @@ fn guess(pattern: &Pattern) -> f64 {
         Pattern::Equals(_) => 0.002,
         Pattern::Number(_) => 0.02,
         Pattern::Range(..) | Pattern::Network(_) => 0.2,
-        Pattern::Prefix(text) | Pattern::Suffix(text) | Pattern::Contains(text) => {
-            0.5f64.powi(text.len().min(14) as i32)
+        Pattern::Prefix(needle) | Pattern::Suffix(needle) | Pattern::Contains(needle) => {
+            0.5f64.powi(needle.form.len().min(14) as i32)
         }
     }
 }

@@ -1,16 +1,18 @@
 //! Lays units out: their programs, and the postings that find them.
 
-use crate::compile::choose::{Cover, cover};
+use crate::compile::choose::{Cover, Found, cover};
 use crate::compile::frequency::Frequencies;
 use crate::compile::normal::{Interner, Source, Tree};
-use crate::compile::pattern::Pattern;
+use crate::compile::postings::{Postings, any_table, unique};
+use crate::compile::stage::{Home, Stage};
 use crate::index::grams::GramCounts;
-use crate::index::source::SourceIndex;
-use crate::run::code::{Code, Instruction, Literal, NO_SLOT, Place, REJECT, Role};
+use crate::run::code::{ACCEPT, Code, Instruction, Literal, NO_SLOT, Place, REJECT, Role};
+use crate::run::common::CommonTable;
 use crate::run::quick::Quick;
-use crate::tables::{AnyTable, EVENT, LaneTable, Posting, SourceTable, Tables, Unit};
+use crate::tables::{EVENT, LaneTable, Tables, Unit};
 use picket_model::field::EventAttr;
 use picket_model::{ClassSet, EventClass};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 /// A predicate at least this dear is remembered while its event is evaluated.
@@ -28,14 +30,17 @@ struct Layout<'a> {
     any: [Vec<(u32, u32)>; 2],
     any_used: [ClassSet; 2],
     event_classes: BTreeMap<Source, ClassSet>,
+    /// By rule: literals that all must hold, beyond what it is found by and what
+    /// a face tells.
+    asked: Vec<Vec<Literal>>,
 }
 
+/// What becomes a [`LaneTable`].
 #[derive(Default)]
-struct Postings {
-    ids: HashMap<Pattern, u32>,
-    patterns: Vec<Pattern>,
-    list: Vec<(u32, Posting)>,
-    posted: [Vec<u32>; 5],
+struct LaneSources {
+    face: Vec<u16>,
+    image: Vec<u16>,
+    posted: Vec<u32>,
 }
 
 /// Makes the tables.
@@ -56,14 +61,17 @@ pub(crate) fn layout(
         any: Default::default(),
         any_used: Default::default(),
         event_classes: BTreeMap::new(),
+        asked: Vec::new(),
     };
     let mut laid_out = Vec::with_capacity(units.len());
     for ((classes, tree), id) in units.into_iter().zip(0u32..) {
         laid_out.push(layout.unit(id, classes, tree, frequencies));
     }
+    let common = layout.common(&mut laid_out);
     let slots = layout.slots.len();
     let instructions = std::mem::take(&mut layout.instructions);
-    let mut tables = layout.tables(frequencies);
+    let mut tables = layout.tables(frequencies, &laid_out);
+    tables.common = common;
     tables.units = laid_out.into();
     tables.rule_count = rule_count as u32;
     tables.code = Code {
@@ -83,27 +91,34 @@ pub(crate) fn layout(
 
 impl Layout<'_> {
     fn unit(&mut self, id: u32, classes: ClassSet, tree: Tree, frequencies: &Frequencies) -> Unit {
-        let start = self.instructions.len() as u32;
         let mut unit = Unit {
             classes,
             shared: false,
-            start,
-            text_end: start,
-            image_end: start,
-            end: start,
+            start: REJECT,
+            after_found: REJECT,
+            after_face: REJECT,
+            after_image: REJECT,
+            asks: 0,
         };
         if tree == Tree::Constant(false) {
+            self.asked.push(Vec::new());
             return unit;
         }
         tree.literals(&mut |literal| self.note(literal, classes));
         let cover = cover(&tree, self.interner, frequencies);
         let mut home = self.home(cover.as_ref(), &tree);
+        let found_by = match &cover {
+            Some(Cover { literals, .. }) if literals.len() == 1 => {
+                Some(Tree::Literal(literals[0].literal))
+            }
+            _ => None,
+        };
         match cover {
             Some(cover) => {
-                unit.shared = self.may_be_found_twice(&cover);
+                unit.shared = may_be_found_twice(&cover);
                 self.post(id, classes, &cover);
             }
-            None => match home.role {
+            None => match home.0 {
                 Some(role) => self.lane_always[role as usize].push(id),
                 None if (id as usize) < self.rule_count => {
                     for class in classes.iter() {
@@ -113,43 +128,50 @@ impl Layout<'_> {
                 // A body that asks for no image is asked of every process.
                 None => {
                     self.lane_always[Role::Element as usize].push(id);
-                    home.role = Some(Role::Element);
+                    home.0 = Some(Role::Element);
                 }
             },
         }
-        let mut parts: Vec<(u8, u32, Tree)> = match tree {
+        let mut parts: Vec<(Stage, u32, Tree)> = match tree {
             Tree::And(parts) => parts,
             Tree::Constant(_) => Vec::new(),
             tree => vec![tree],
         }
         .into_iter()
-        .map(|part| (home.stage(&part, self.interner), self.cost(&part), part))
+        .map(|part| {
+            let stage = match &found_by {
+                Some(literal) if *literal == part => Stage::Found,
+                _ => home.stage(&part, self.interner),
+            };
+            (stage, self.cost(&part), part)
+        })
         .collect();
         parts.sort_by_key(|&(stage, cost, _)| (stage, cost));
-        for (stage, _, part) in parts {
-            let at = self.instructions.len() as u32;
-            let next = at + part.size() as u32;
-            self.emit(&part, at, next, REJECT);
-            unit.end = next;
-            if stage == 0 {
-                unit.text_end = next;
-            }
-            if stage <= 1 {
-                unit.image_end = next;
-            }
+        // Where each part begins; the program ends after the last.
+        let mut begins = Vec::with_capacity(parts.len() + 1);
+        let mut at = self.instructions.len() as u32;
+        for (.., part) in &parts {
+            begins.push(at);
+            at += part.size() as u32;
         }
-        unit.image_end = unit.image_end.max(unit.text_end);
+        begins.push(ACCEPT);
+        for ((.., part), places) in parts.iter().zip(begins.windows(2)) {
+            self.emit(part, places[0], places[1], REJECT);
+        }
+        let late = parts
+            .iter()
+            .filter(|(stage, ..)| *stage >= Stage::Image)
+            .filter_map(|(.., part)| match part {
+                Tree::Literal(literal) if can_be_common(*literal) => Some(*literal),
+                _ => None,
+            });
+        self.asked.push(late.collect());
+        let after = |last: Stage| begins[parts.partition_point(|&(stage, ..)| stage <= last)];
+        unit.start = begins[0];
+        unit.after_found = after(Stage::Found);
+        unit.after_face = after(Stage::Face);
+        unit.after_image = after(Stage::Image);
         unit
-    }
-
-    /// Lanes name a unit once, but there are several, and events have none.
-    fn may_be_found_twice(&self, cover: &Cover) -> bool {
-        match &cover.literals[..] {
-            [only] if only.place == Place::Event => {
-                self.interner.patterns[only.id as usize].len() > 1
-            }
-            literals => literals.len() > 1,
-        }
     }
 
     /// Notes what a unit looks at.
@@ -162,26 +184,17 @@ impl Layout<'_> {
         self.any_used[list] = self.any_used[list].union(classes);
     }
 
-    /// What a unit is found by, as far as that is one thing.
+    /// Whose process a unit is found by, as far as that is one.
     fn home(&self, cover: Option<&Cover>, tree: &Tree) -> Home {
         let Some(cover) = cover else {
-            return Home {
-                role: self.only_role(tree),
-                source: None,
-            };
+            return Home(self.only_role(tree));
         };
-        let mut roles = cover.literals.iter().map(|literal| literal.place.role());
-        let role = roles.next().flatten();
-        if role.is_none() || !roles.all(|other| other == role) {
-            return Home::default();
-        }
-        let source = |literal: &Literal| self.interner.atoms[literal.id as usize].source;
-        let mut sources = cover.literals.iter().map(source);
-        let first = sources.next();
-        Home {
-            role,
-            source: first.filter(|first| sources.all(|other| other == *first)),
-        }
+        let mut roles = cover
+            .literals
+            .iter()
+            .map(|found| found.literal.place.role());
+        let first = roles.next().flatten();
+        Home(first.filter(|_| roles.all(|other| other == first)))
     }
 
     /// The role whose image the tree's parts ask for most, if they ask for any.
@@ -193,12 +206,10 @@ impl Layout<'_> {
         Role::ALL
             .into_iter()
             .map(|role| {
-                let home = Home {
-                    role: Some(role),
-                    source: None,
+                let home = Home(Some(role));
+                let asks = |part: &&Tree| {
+                    part.has_literals() && home.stage(part, self.interner) < Stage::Rest
                 };
-                let asks =
-                    |part: &&Tree| part.has_literals() && home.stage(part, self.interner) <= 1;
                 (parts.iter().filter(asks).count(), role)
             })
             .filter(|(count, _)| *count > 0)
@@ -207,23 +218,36 @@ impl Layout<'_> {
     }
 
     fn post(&mut self, id: u32, classes: ClassSet, cover: &Cover) {
-        for literal in &cover.literals {
-            match literal.place {
-                Place::ProcessAncestors => self.any[0].push((literal.id, id)),
-                Place::ActorAncestors => self.any[1].push((literal.id, id)),
-                place => {
-                    let source = self.interner.atoms[literal.id as usize].source;
-                    let role = place.role().map_or(EVENT, |role| role as usize);
-                    if role == EVENT {
-                        let used = self.event_classes.entry(source).or_default();
-                        *used = used.union(classes);
-                    }
-                    let postings = self.sources.entry(source).or_default();
-                    postings.posted[role].push(id);
-                    for pattern in &self.interner.patterns[literal.id as usize] {
-                        postings.add(pattern, Posting::new(role, id));
-                    }
+        for Found { literal, patterns } in &cover.literals {
+            let place = match literal.place {
+                Place::ProcessAncestors => {
+                    self.any[0].push((literal.id, id));
+                    continue;
                 }
+                Place::ActorAncestors => {
+                    self.any[1].push((literal.id, id));
+                    continue;
+                }
+                place => place,
+            };
+            let source = self.interner.atoms[literal.id as usize].source;
+            let role = place.role().map_or(EVENT, |role| role as usize);
+            let in_exec_only = matches!(place, Place::Process | Place::Parent);
+            if in_exec_only && !classes.contains(EventClass::ProcessExec) {
+                // There is no such process: the literal is false.
+                continue;
+            }
+            if role == EVENT {
+                let used = self.event_classes.entry(source).or_default();
+                *used = used.union(classes);
+            }
+            let asks = self.instructions.len() as u32;
+            let instruction = self.instruction(*literal, ACCEPT, REJECT);
+            self.instructions.push(instruction);
+            let postings = self.sources.entry(source).or_default();
+            postings.posted[role].push(id);
+            for pattern in patterns {
+                postings.add(pattern, id, role, asks);
             }
         }
     }
@@ -260,23 +284,56 @@ impl Layout<'_> {
                 }
             }
             Tree::Literal(literal) => {
-                let slot = self.slot(*literal);
-                let (source, quick) = match self.interner.atoms.get(literal.id as usize) {
-                    Some(atom) if is_atom(*literal) => (atom.source, atom.quick),
-                    // Not read: the literal is no atom.
-                    _ => (Source::Event(EventAttr::Status), Quick::PREPARED),
-                };
-                self.instructions.push(Instruction {
-                    literal: *literal,
-                    source,
-                    quick,
-                    slot,
-                    then,
-                    otherwise,
-                });
+                let instruction = self.instruction(*literal, then, otherwise);
+                self.instructions.push(instruction);
             }
             // Constants have been folded away; a lone one has no instruction.
             Tree::Constant(_) => {}
+        }
+    }
+
+    fn instruction(&mut self, literal: Literal, then: u32, otherwise: u32) -> Instruction {
+        let (source, quick) = match self.interner.atoms.get(literal.id as usize) {
+            Some(atom) if is_atom(literal) => (atom.source, atom.quick),
+            // Not read: the literal is no atom.
+            _ => (Source::Event(EventAttr::Status), Quick::PREPARED),
+        };
+        Instruction {
+            literal,
+            source,
+            quick,
+            slot: self.slot(literal),
+            then,
+            otherwise,
+        }
+    }
+
+    /// Gives the literals that most rules ask for a bit each.
+    fn common(&mut self, units: &mut [Unit]) -> CommonTable {
+        let mut counts: HashMap<Literal, usize> = HashMap::new();
+        for literal in self.asked.iter().take(self.rule_count).flatten() {
+            *counts.entry(*literal).or_default() += 1;
+        }
+        let mut literals: Vec<(usize, Literal)> = counts
+            .into_iter()
+            .map(|(literal, count)| (count, literal))
+            .filter(|(count, _)| *count > 1)
+            .collect();
+        literals.sort_by_key(|&(count, literal)| (Reverse(count), literal));
+        literals.truncate(CommonTable::MOST);
+        let bits: HashMap<Literal, u32> = (0..)
+            .zip(&literals)
+            .map(|(number, &(_, literal))| (literal, 1 << number))
+            .collect();
+        for (unit, asked) in units.iter_mut().zip(&self.asked).take(self.rule_count) {
+            let bit = |literal| bits.get(literal).copied().unwrap_or(0);
+            unit.asks = asked.iter().map(bit).fold(0, |all, bit| all | bit);
+        }
+        CommonTable {
+            literals: literals
+                .into_iter()
+                .map(|(_, literal)| self.instruction(literal, ACCEPT, REJECT))
+                .collect(),
         }
     }
 
@@ -291,9 +348,9 @@ impl Layout<'_> {
             .or_insert(next)
     }
 
-    fn tables(self, frequencies: &Frequencies) -> Tables {
+    fn tables(self, frequencies: &Frequencies, units: &[Unit]) -> Tables {
         let mut tables = Tables::default();
-        let mut lanes: [(Vec<u16>, Vec<u32>); 4] = Default::default();
+        let mut lanes: [LaneSources; 4] = Default::default();
         let mut event_sources: [Vec<u16>; 9] = Default::default();
         let mut sources = Vec::with_capacity(self.sources.len());
         let none = GramCounts::new();
@@ -301,8 +358,13 @@ impl Layout<'_> {
             let counts = frequencies.grams(source).unwrap_or(&none);
             for (role, lane) in lanes.iter_mut().enumerate() {
                 if !postings.posted[role].is_empty() {
-                    lane.0.push(number);
-                    lane.1.extend_from_slice(&postings.posted[role]);
+                    let sources = if source.is_of_face() {
+                        &mut lane.face
+                    } else {
+                        &mut lane.image
+                    };
+                    sources.push(number);
+                    lane.posted.extend_from_slice(&postings.posted[role]);
                 }
             }
             if let Some(classes) = self.event_classes.get(&source) {
@@ -310,16 +372,15 @@ impl Layout<'_> {
                     event_sources[class as usize].push(number);
                 }
             }
-            sources.push(postings.table(source, counts));
+            sources.push(postings.table(source, counts, units));
         }
         tables.sources = sources.into();
-        for ((lane, (sources, posted)), always) in
-            tables.lanes.iter_mut().zip(lanes).zip(self.lane_always)
-        {
+        for ((lane, sources), always) in tables.lanes.iter_mut().zip(lanes).zip(self.lane_always) {
             *lane = LaneTable {
-                sources: sources.into(),
+                face_sources: sources.face.into(),
+                image_sources: sources.image.into(),
                 always: always.into(),
-                posted: unique(posted),
+                posted: unique(sources.posted),
             };
         }
         for class in EventClass::ALL {
@@ -334,94 +395,21 @@ impl Layout<'_> {
     }
 }
 
+/// Lanes name a unit once, but there are several, and events have none.
+fn may_be_found_twice(cover: &Cover) -> bool {
+    match &cover.literals[..] {
+        [only] if only.literal.place == Place::Event => only.patterns.len() > 1,
+        literals => literals.len() > 1,
+    }
+}
+
+/// Whether a literal can be asked once for many rules, before anything is known of
+/// an event's ancestors.
+fn can_be_common(literal: Literal) -> bool {
+    is_atom(literal) && literal.place != Place::Element
+}
+
 /// Whether a literal's number counts atoms.
 fn is_atom(literal: Literal) -> bool {
     literal.place.role().is_some() || literal.place == Place::Event
-}
-
-/// What a unit is found by.
-#[derive(Debug, Clone, Copy, Default)]
-struct Home {
-    role: Option<Role>,
-    source: Option<Source>,
-}
-
-impl Home {
-    /// 0 if the part asks for the home's text alone, 1 if for its image, else 2.
-    fn stage(&self, part: &Tree, interner: &Interner) -> u8 {
-        let mut stage = 0;
-        part.literals(&mut |literal| {
-            let own = match (literal.place.role(), self.role) {
-                (Some(role), Some(home)) if role == home => {
-                    let source = interner.atoms[literal.id as usize].source;
-                    match self.source {
-                        _ if !source.is_of_image() => 2,
-                        Some(home) if home == source => 0,
-                        _ => 1,
-                    }
-                }
-                _ => 2,
-            };
-            stage = stage.max(own);
-        });
-        stage
-    }
-}
-
-impl Postings {
-    fn add(&mut self, pattern: &Pattern, posting: Posting) {
-        let next = self.patterns.len() as u32;
-        let id = *self.ids.entry(pattern.clone()).or_insert(next);
-        if id == next {
-            self.patterns.push(pattern.clone());
-        }
-        self.list.push((id, posting));
-    }
-
-    fn table(mut self, source: Source, counts: &GramCounts) -> SourceTable {
-        self.list.sort_unstable();
-        self.list.dedup();
-        let (starts, postings) = by_key(self.patterns.len(), &self.list);
-        SourceTable {
-            source,
-            index: SourceIndex::new(&self.patterns, counts),
-            starts,
-            postings,
-            posted: self.posted.map(unique),
-        }
-    }
-}
-
-fn any_table(mut pairs: Vec<(u32, u32)>, used_in: ClassSet) -> AnyTable {
-    pairs.sort_unstable();
-    pairs.dedup();
-    let bodies = pairs.last().map_or(0, |(body, _)| *body as usize + 1);
-    let (starts, units) = by_key(bodies, &pairs);
-    AnyTable {
-        used_in,
-        posted: unique(units.to_vec()),
-        starts,
-        units,
-    }
-}
-
-/// Sorted pairs as the places where each key's values begin, and the values.
-fn by_key<T: Copy>(keys: usize, pairs: &[(u32, T)]) -> (Box<[u32]>, Box<[T]>) {
-    let mut starts = vec![0u32; keys + 1];
-    for (key, _) in pairs {
-        starts[*key as usize + 1] += 1;
-    }
-    for at in 1..starts.len() {
-        starts[at] += starts[at - 1];
-    }
-    (
-        starts.into(),
-        pairs.iter().map(|(_, value)| *value).collect(),
-    )
-}
-
-fn unique(mut list: Vec<u32>) -> Box<[u32]> {
-    list.sort_unstable();
-    list.dedup();
-    list.into()
 }

@@ -10,8 +10,10 @@ pub(crate) mod layout;
 pub(crate) mod literals;
 pub(crate) mod normal;
 pub(crate) mod pattern;
+pub(crate) mod postings;
+pub(crate) mod stage;
 
-pub(crate) use literals::required as required_literals;
+pub(crate) use literals::{Literal, required as required_literals};
 pub(crate) use pattern::glob_literal;
 
 use crate::tables::Tables;

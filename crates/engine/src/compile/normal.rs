@@ -3,10 +3,11 @@
 //! De Morgan's laws hold in Kleene's logic too, so a rule and its exceptions
 //! become one tree of *and*, *or* and literals.
 
-use crate::compile::pattern::{Pattern, patterns};
+use crate::compile::pattern::{Piece, pieces};
 use crate::naive::{Node, PreparedTest};
 use crate::regexes::LazyRegex;
 use crate::run::code::{Literal, Place, Role};
+use crate::run::faces;
 use crate::run::quick::{Constants, Quick};
 use picket_lang::ir::{Expr, Predicate, Rule, Test, TextTest};
 use picket_model::field::{EventAttr, Field, ProcessAttr, ProcessList, Subject};
@@ -23,6 +24,11 @@ pub(crate) enum Source {
 }
 
 impl Source {
+    /// Whether it is a part of what a process looks like ([`crate::run::faces`]).
+    pub(crate) fn is_of_face(self) -> bool {
+        matches!(self, Source::Process(attr) if faces::ATTRIBUTES.contains(&attr))
+    }
+
     /// Whether it is the same for as long as the process keeps its image.
     pub(crate) fn is_of_image(self) -> bool {
         matches!(self, Source::Process(attr) if attr != ProcessAttr::Pid)
@@ -62,7 +68,7 @@ pub(crate) struct Interner {
     /// Tests.
     pub atoms: Vec<Atom>,
     /// What each atom can be found by.
-    pub patterns: Vec<Vec<Pattern>>,
+    pub pieces: Vec<Vec<Piece>>,
     /// Bodies of `any LIST (…)` that speak of their element only.
     pub bodies: Vec<Tree>,
     /// `any LIST (…)` that speak of more: evaluated as they are written.
@@ -181,13 +187,13 @@ impl Interner {
                     .or_insert_with(|| Arc::new(LazyRegex::new(pattern, ignore_case)))
                     .clone()
             });
-            let patterns = patterns(test);
+            let pieces = pieces(test);
             self.atoms.push(Atom {
                 source,
                 test: prepared,
-                quick: self.constants.add(test, &patterns),
+                quick: self.constants.add(test, &pieces),
             });
-            self.patterns.push(patterns);
+            self.pieces.push(pieces);
         }
         Tree::Literal(Literal::new(place, id, negated))
     }

@@ -5,7 +5,7 @@
 //! coarser than the rules' own comparison: a hit says "look closer", no hit says
 //! "certainly not".
 
-use crate::compile::literals;
+use crate::compile::literals::{self, Literal};
 use crate::fold::fold_char;
 use crate::glob::{Glob, Part};
 use picket_lang::ir::{IpNetwork, Test, TextMatch, TextTest};
@@ -13,14 +13,14 @@ use picket_lang::ir::{IpNetwork, Test, TextMatch, TextTest};
 /// One way to find a predicate.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Pattern {
-    /// The text equals this (filter form).
-    Equals(Box<[u8]>),
+    /// The text equals this.
+    Equals(Needle),
     /// The text begins with this; never empty.
-    Prefix(Box<[u8]>),
+    Prefix(Needle),
     /// The text ends with this; never empty.
-    Suffix(Box<[u8]>),
+    Suffix(Needle),
     /// The text holds this; never empty.
-    Contains(Box<[u8]>),
+    Contains(Needle),
     /// Only the predicate itself can tell.
     Ask,
     /// The number is this.
@@ -33,6 +33,61 @@ pub(crate) enum Pattern {
     Bool(bool),
     /// There is a value.
     Present,
+}
+
+/// A text to be found in others.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Needle {
+    /// In filter form.
+    pub form: Box<[u8]>,
+    /// The very bytes that a text of ASCII chars must have; none if upper and lower
+    /// case are the same.
+    pub exact: Option<Box<[u8]>>,
+    /// If it is found in a text of ASCII chars, the predicate holds.
+    pub proves: bool,
+}
+
+impl Needle {
+    /// For a regex or glob that cannot do without it.
+    pub(crate) fn needed(form: impl Into<Box<[u8]>>, exact: Option<&str>) -> Needle {
+        Needle {
+            form: form.into(),
+            exact: exact.map(|text| text.as_bytes().into()),
+            proves: false,
+        }
+    }
+
+    /// For a predicate that asks for nothing else.
+    fn whole(text: &str, ignore_case: bool) -> Needle {
+        let form = filter_form(text);
+        Needle {
+            // Some letters are ASCII ones in filter form, yet no test takes them so.
+            proves: !ignore_case || *form == *text.as_bytes(),
+            exact: (!ignore_case).then(|| text.as_bytes().into()),
+            form,
+        }
+    }
+}
+
+impl Pattern {
+    /// What a text must have, for patterns of texts.
+    pub(crate) fn needle(&self) -> Option<&Needle> {
+        match self {
+            Pattern::Equals(needle)
+            | Pattern::Prefix(needle)
+            | Pattern::Suffix(needle)
+            | Pattern::Contains(needle) => Some(needle),
+            _ => None,
+        }
+    }
+
+    /// Whether the predicate holds of each ASCII text that has the pattern.
+    pub(crate) fn is_proof(&self) -> bool {
+        match self {
+            Pattern::Ask | Pattern::Present => false,
+            pattern => pattern.needle().is_none_or(|needle| needle.proves),
+        }
+    }
 }
 
 /// The char that stands for `c` in filter form: folded, and the two letters
@@ -52,125 +107,183 @@ pub(crate) fn filter_form(text: &str) -> Box<[u8]> {
     text.into_bytes().into()
 }
 
-/// The patterns of a test: if it holds or is unknown, one of them hits.
-pub(crate) fn patterns(test: &Test) -> Vec<Pattern> {
+/// One of the texts, numbers or networks that a predicate takes. If the predicate
+/// holds, one of its pieces does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// If the piece holds, then of each of these lists a pattern hits; so one list
+    /// is enough to look for. There is at least one.
+    pub lists: Vec<Vec<Pattern>>,
+    /// What a glob or regex cannot do without: of each of these sets, one stands in
+    /// the text.
+    pub needs: Vec<Vec<Needle>>,
+}
+
+impl Piece {
+    fn new(pattern: Pattern) -> Piece {
+        Piece {
+            lists: vec![vec![pattern]],
+            needs: Vec::new(),
+        }
+    }
+}
+
+/// How a test can be found.
+pub(crate) fn pieces(test: &Test) -> Vec<Piece> {
     match test {
         Test::Text(text) => {
-            let mut patterns: Vec<Pattern> = Vec::new();
-            for pattern in &text.patterns {
-                patterns.extend(text_patterns(text, pattern));
+            let pieces: Vec<Piece> = text
+                .patterns
+                .iter()
+                .map(|pattern| text_piece(text, pattern))
+                .collect();
+            let present = Piece::new(Pattern::Present);
+            if pieces.contains(&present) {
+                return vec![present];
             }
-            if patterns.contains(&Pattern::Present) {
-                return vec![Pattern::Present];
-            }
-            patterns
+            pieces
         }
         Test::Number(ranges) => ranges
             .iter()
             .map(|range| match (*range.start(), *range.end()) {
-                (low, high) if low == high => Pattern::Number(low),
-                (low, high) => Pattern::Range(low, high),
+                (low, high) if low == high => Piece::new(Pattern::Number(low)),
+                (low, high) => Piece::new(Pattern::Range(low, high)),
             })
             .collect(),
-        Test::Ip(networks) => networks.iter().copied().map(Pattern::Network).collect(),
-        Test::Bool(expected) => vec![Pattern::Bool(*expected)],
+        Test::Ip(networks) => {
+            let piece = |network: &IpNetwork| Piece::new(Pattern::Network(*network));
+            networks.iter().map(piece).collect()
+        }
+        Test::Bool(expected) => vec![Piece::new(Pattern::Bool(*expected))],
         Test::Exists | Test::TextNot { .. } | Test::NumberNot(_) | Test::IpNot(_) => {
-            vec![Pattern::Present]
+            vec![Piece::new(Pattern::Present)]
         }
     }
 }
 
-fn text_patterns(test: &TextTest, pattern: &str) -> Vec<Pattern> {
-    let form = filter_form(pattern);
-    if test.how == TextMatch::Equals {
-        return vec![Pattern::Equals(form)];
+fn text_piece(test: &TextTest, pattern: &str) -> Piece {
+    let whole = || Needle::whole(pattern, test.ignore_case);
+    Piece::new(match test.how {
+        TextMatch::Equals => Pattern::Equals(whole()),
+        _ if pattern.is_empty() => Pattern::Present,
+        TextMatch::Contains => Pattern::Contains(whole()),
+        TextMatch::StartsWith => Pattern::Prefix(whole()),
+        TextMatch::EndsWith => Pattern::Suffix(whole()),
+        TextMatch::Glob => return glob_piece(&Glob::new(pattern, test.ignore_case)),
+        TextMatch::Regex => return regex_piece(pattern, test.ignore_case),
+    })
+}
+
+fn regex_piece(pattern: &str, ignore_case: bool) -> Piece {
+    let needs: Vec<Vec<Needle>> = literals::required(pattern, ignore_case)
+        .into_iter()
+        .map(|set| {
+            let needle = |literal: Literal| {
+                Needle::needed(literal.form.into_bytes(), literal.exact.as_deref())
+            };
+            set.into_iter().map(needle).collect()
+        })
+        .collect();
+    // A single byte stands nearly everywhere: good to rule a text out, not to look for.
+    let worth_looking = |set: &&Vec<Needle>| set.iter().all(|needle| needle.form.len() > 1);
+    let contains = |set: &Vec<Needle>| set.iter().cloned().map(Pattern::Contains).collect();
+    let mut lists: Vec<Vec<Pattern>> = needs.iter().filter(worth_looking).map(contains).collect();
+    if lists.is_empty() {
+        lists.push(vec![Pattern::Ask]);
     }
-    if pattern.is_empty() {
-        return vec![Pattern::Present];
-    }
-    match test.how {
-        TextMatch::Equals => vec![Pattern::Equals(form)],
-        TextMatch::Contains => vec![Pattern::Contains(form)],
-        TextMatch::StartsWith => vec![Pattern::Prefix(form)],
-        TextMatch::EndsWith => vec![Pattern::Suffix(form)],
-        TextMatch::Glob => vec![glob_pattern(&Glob::new(pattern, test.ignore_case))],
-        TextMatch::Regex => match literals::required(pattern, test.ignore_case) {
-            Some(literals) => literals
-                .into_iter()
-                .map(|literal| Pattern::Contains(literal.into_bytes().into()))
-                .collect(),
-            None => vec![Pattern::Ask],
-        },
-    }
+    Piece { lists, needs }
 }
 
 /// The longest fixed run of a glob, in filter form.
 pub(crate) fn glob_literal(glob: &Glob) -> Option<String> {
-    runs(glob)
-        .into_iter()
-        .map(|(_, text)| text)
-        .max_by_key(String::len)
+    let forms =
+        runs(glob).map(|(_, text)| String::from_utf8_lossy(&filter_form(&text)).into_owned());
+    forms.max_by_key(String::len)
 }
 
-/// The fixed runs of a glob in filter form, each with the part it begins at.
-fn runs(glob: &Glob) -> Vec<(usize, String)> {
+/// The fixed runs of a glob, each with the part it begins at.
+fn runs(glob: &Glob) -> impl Iterator<Item = (usize, String)> {
     let parts = glob.parts();
-    let mut runs: Vec<(usize, String)> = Vec::new();
     let mut at = 0;
-    while at < parts.len() {
-        let text: String = parts[at..]
-            .iter()
-            .map_while(|part| match part {
-                Part::Char(c) => Some(filter_char(*c)),
-                _ => None,
-            })
-            .collect();
-        let length = text.chars().count();
-        if length > 0 {
-            runs.push((at, text));
+    std::iter::from_fn(move || {
+        while at < parts.len() {
+            let begin = at;
+            let text: String = parts[at..]
+                .iter()
+                .map_while(|part| match part {
+                    Part::Char(c) => Some(*c),
+                    _ => None,
+                })
+                .collect();
+            at += text.chars().count().max(1);
+            if !text.is_empty() {
+                return Some((begin, text));
+            }
         }
-        at += length.max(1);
-    }
-    runs
+        None
+    })
 }
 
-/// The best single pattern of a glob.
-fn glob_pattern(glob: &Glob) -> Pattern {
+fn glob_piece(glob: &Glob) -> Piece {
     let parts = glob.parts();
-    let Some((at, text)) = runs(glob).into_iter().max_by_key(|(_, text)| text.len()) else {
-        return match parts {
-            [] => Pattern::Equals(Box::new([])),
+    let mut lists = Vec::new();
+    let mut needs = Vec::new();
+    for (at, text) in runs(glob) {
+        let ends = at + text.chars().count() == parts.len();
+        let exact = (!glob.ignores_case()).then_some(&*text);
+        let needle = Needle::needed(filter_form(&text), exact);
+        needs.push(vec![needle.clone()]);
+        lists.push(vec![match (at == 0, ends) {
+            (true, true) => Pattern::Equals(needle),
+            (true, false) => Pattern::Prefix(needle),
+            (false, true) => Pattern::Suffix(needle),
+            (false, false) => Pattern::Contains(needle),
+        }]);
+    }
+    if lists.is_empty() {
+        lists.push(vec![match parts {
+            [] => Pattern::Equals(Needle::needed([], None)),
             [Part::Run] => Pattern::Present,
             _ => Pattern::Ask,
-        };
-    };
-    let length = text.chars().count();
-    let form = text.into_bytes().into();
-    match (at == 0, at + length == parts.len()) {
-        (true, true) => Pattern::Equals(form),
-        (true, false) => Pattern::Prefix(form),
-        (false, true) => Pattern::Suffix(form),
-        (false, false) => Pattern::Contains(form),
+        }]);
     }
+    Piece { lists, needs }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn glob(pattern: &str) -> Pattern {
-        glob_pattern(&Glob::new(pattern, false))
+    #[test]
+    fn a_glob_is_found_by_each_fixed_run() {
+        let glob = |pattern: &str| -> Vec<Pattern> {
+            let piece = glob_piece(&Glob::new(pattern, false));
+            piece.lists.into_iter().flatten().collect()
+        };
+        let bytes = |text: &str| Needle::needed(filter_form(text), Some(text));
+        assert_eq!(
+            glob("/usr/*.so"),
+            [
+                Pattern::Prefix(bytes("/usr/")),
+                Pattern::Suffix(bytes(".so"))
+            ]
+        );
+        assert_eq!(glob("*Lib*"), [Pattern::Contains(bytes("Lib"))]);
+        assert_eq!(glob("abc"), [Pattern::Equals(bytes("abc"))]);
+        assert_eq!(glob("*"), [Pattern::Present]);
+        assert_eq!(glob("?*"), [Pattern::Ask]);
+        assert_eq!(glob(""), [Pattern::Equals(Needle::needed([], None))]);
     }
 
     #[test]
-    fn a_glob_is_found_by_its_longest_run() {
-        let bytes = |text: &str| text.as_bytes().into();
-        assert_eq!(glob("/usr/*.so"), Pattern::Prefix(bytes("/usr/")));
-        assert_eq!(glob("/u*.so.1"), Pattern::Suffix(bytes(".so.1")));
-        assert_eq!(glob("*Lib*"), Pattern::Contains(bytes("lib")));
-        assert_eq!(glob("abc"), Pattern::Equals(bytes("abc")));
-        assert_eq!(glob("*"), Pattern::Present);
-        assert_eq!(glob("?*"), Pattern::Ask);
+    fn only_what_cannot_mislead_is_a_proof() {
+        assert!(Needle::whole("curl", true).proves);
+        assert!(Needle::whole("Curl", false).proves);
+        // A long s is an s in filter form, but no test takes it for one.
+        assert!(!Needle::whole("\u{17F}h", true).proves);
+        assert!(!Pattern::Ask.is_proof());
+        assert!(Pattern::Number(1).is_proof());
+        assert!(!Pattern::Contains(Needle::needed(*b"curl", None)).is_proof());
     }
 
     #[test]

@@ -4,11 +4,24 @@
 //! Only every `stride`-th window of the text is looked at; therefore each
 //! literal is filed under `stride` neighbouring grams of its own, one of which
 //! falls on a window that is looked at, wherever the literal stands.
+//!
+//! Grams are taken without case, in the coarsest way: a bit that tells upper from
+//! lower case is set in every byte. So a text need not be brought into lower case
+//! before the pass.
 
-use crate::index::hash::{HashIndex, mix};
+use crate::index::hash::HashIndex;
 
 /// Length of a gram in bytes.
 pub(crate) const GRAM: usize = 4;
+
+/// What is the same in upper and lower case.
+const NO_CASE: u32 = 0x2020_2020;
+
+/// Spreads a gram over 32 bits.
+#[inline]
+fn spread(gram: u32) -> u32 {
+    gram.wrapping_mul(0x9E37_79B1)
+}
 
 /// How often grams occur in real texts, by hash.
 #[derive(Debug, Clone)]
@@ -26,13 +39,13 @@ impl GramCounts {
     }
 
     fn at(gram: u32) -> usize {
-        (gram.wrapping_mul(0x9E37_79B1) >> (32 - Self::BITS)) as usize
+        (spread(gram) >> (32 - Self::BITS)) as usize
     }
 
-    /// Counts each gram of a text in filter form.
+    /// Counts each gram of a text.
     pub(crate) fn add(&mut self, text: &[u8], times: u32) {
-        for window in text.grams() {
-            let count = &mut self.counts[Self::at(window)];
+        for gram in grams(text) {
+            let count = &mut self.counts[Self::at(gram)];
             *count = count.saturating_add(times);
         }
     }
@@ -43,23 +56,16 @@ impl GramCounts {
 }
 
 /// The grams of a text.
-trait Grams {
-    fn grams(&self) -> impl Iterator<Item = u32>;
-}
-
-impl Grams for [u8] {
-    fn grams(&self) -> impl Iterator<Item = u32> {
-        self.windows(GRAM)
-            .map(|window| u32::from_le_bytes([window[0], window[1], window[2], window[3]]))
-    }
+fn grams(text: &[u8]) -> impl Iterator<Item = u32> {
+    text.windows(GRAM)
+        .map(|window| u32::from_le_bytes([window[0], window[1], window[2], window[3]]) | NO_CASE)
 }
 
 /// Literals, to be found in one pass.
 #[derive(Debug, Default)]
 pub(crate) struct GramIndex {
     stride: usize,
-    shift: u32,
-    filter: Box<[u64]>,
+    filter: Filter,
     table: HashIndex,
     /// For each entry of the table: literal, and where the gram stands in it.
     places: Box<[(u32, u32)]>,
@@ -86,7 +92,7 @@ impl GramIndex {
         let mut pairs = Vec::with_capacity(literals.len() * stride);
         let mut places = Vec::with_capacity(literals.len() * stride);
         for &(number, text) in literals {
-            let grams: Vec<u32> = Grams::grams(text).collect();
+            let grams: Vec<u32> = grams(text).collect();
             let best = grams
                 .windows(stride)
                 .map(|grams| {
@@ -101,25 +107,15 @@ impl GramIndex {
             let Some((_, at)) = best else { continue };
             for (offset, &gram) in (at..).zip(&grams[at..at + stride]) {
                 *load.entry(gram).or_default() += 1;
-                pairs.push((mix(gram.into()), places.len() as u32));
+                pairs.push((key(gram), places.len() as u32));
                 places.push((number, offset as u32));
             }
         }
-        // Sixteen bits an entry keep chance hits at one in sixteen.
-        let bits = (pairs.len() * 16)
-            .next_power_of_two()
-            .trailing_zeros()
-            .clamp(9, 20);
-        let shift = 64 - bits;
-        let mut filter = vec![0u64; (1 << bits) / 64];
-        for (hash, _) in &pairs {
-            let bit = hash >> shift;
-            filter[(bit / 64) as usize] |= 1 << (bit % 64);
-        }
+        let grams = pairs.iter().map(|(key, _)| *key as u32);
+        let filter = Filter::new(pairs.len(), grams);
         GramIndex {
             stride,
-            shift,
-            filter: filter.into(),
+            filter,
             table: HashIndex::new(&pairs),
             places: places.into(),
         }
@@ -130,31 +126,51 @@ impl GramIndex {
     /// named several times.
     #[inline]
     pub(crate) fn scan(&self, text: &[u8], mut found: impl FnMut(u32, usize)) {
-        match self.stride {
-            1 => self.scan_by::<1>(text, &mut found),
-            2 => self.scan_by::<2>(text, &mut found),
-            4 => self.scan_by::<4>(text, &mut found),
+        let found = &mut found;
+        match (&self.filter, self.stride) {
+            (Filter::Small(filter), 1) => self.scan_by::<1, _>(filter, text, found),
+            (Filter::Small(filter), 2) => self.scan_by::<2, _>(filter, text, found),
+            (Filter::Small(filter), 4) => self.scan_by::<4, _>(filter, text, found),
+            (Filter::Middle(filter), 1) => self.scan_by::<1, _>(filter, text, found),
+            (Filter::Middle(filter), 2) => self.scan_by::<2, _>(filter, text, found),
+            (Filter::Middle(filter), 4) => self.scan_by::<4, _>(filter, text, found),
+            (Filter::Large(filter), 1) => self.scan_by::<1, _>(filter, text, found),
+            (Filter::Large(filter), 2) => self.scan_by::<2, _>(filter, text, found),
+            (Filter::Large(filter), 4) => self.scan_by::<4, _>(filter, text, found),
             _ => {}
         }
     }
 
     #[inline]
-    fn scan_by<const STRIDE: usize>(&self, text: &[u8], found: &mut impl FnMut(u32, usize)) {
+    fn scan_by<const STRIDE: usize, const WORDS: usize>(
+        &self,
+        filter: &[u64; WORDS],
+        text: &[u8],
+        found: &mut impl FnMut(u32, usize),
+    ) {
         let mut at = 0;
-        while let Some(window) = text.get(at..at + GRAM) {
-            let gram = u32::from_le_bytes([window[0], window[1], window[2], window[3]]);
-            let hash = mix(gram.into());
-            let bit = hash >> self.shift;
-            if self.filter[(bit / 64) as usize] >> (bit % 64) & 1 == 1 {
-                self.hit(hash, at, found);
+        while at + GRAM <= text.len() {
+            let bytes = match text[at..].first_chunk() {
+                Some(chunk) => u64::from_le_bytes(*chunk),
+                None => padded(&text[at..]),
+            };
+            let gram = |offset: usize| (bytes >> (8 * offset)) as u32 | NO_CASE;
+            let hits = (0..4)
+                .step_by(STRIDE)
+                .map(|offset| may_have(filter, gram(offset)) << offset)
+                .fold(0, |hits, hit| hits | hit);
+            if hits != 0 {
+                for offset in (0..4).filter(|offset| hits >> offset & 1 == 1) {
+                    self.hit(gram(offset), at + offset, found);
+                }
             }
-            at += STRIDE;
+            at += 4;
         }
     }
 
     #[inline(never)]
-    fn hit(&self, hash: u64, at: usize, found: &mut impl FnMut(u32, usize)) {
-        for place in self.table.get(hash) {
+    fn hit(&self, gram: u32, at: usize, found: &mut impl FnMut(u32, usize)) {
+        for place in self.table.get(key(gram)) {
             let (literal, offset) = self.places[place as usize];
             if let Some(start) = at.checked_sub(offset as usize) {
                 found(literal, start);
@@ -162,14 +178,77 @@ impl GramIndex {
         }
     }
 
-    /// How many grams it looks for.
-    pub(crate) fn len(&self) -> usize {
-        self.places.len()
+    pub(crate) fn memory(&self) -> usize {
+        self.filter.memory() + self.table.memory() + self.places.len() * 8
+    }
+}
+
+/// A bit for each gram, by its hash: in few sizes, so that the compiler knows that
+/// no place is beyond the end.
+#[derive(Debug, Default)]
+enum Filter {
+    #[default]
+    None,
+    Small(Box<[u64; 64]>),
+    Middle(Box<[u64; 512]>),
+    Large(Box<[u64; 4096]>),
+}
+
+impl Filter {
+    /// Chance hits are at most one in sixteen up to 16,384 grams.
+    fn new(count: usize, grams: impl Iterator<Item = u32>) -> Filter {
+        match count {
+            0 => Filter::None,
+            1..=128 => Filter::Small(filled(grams)),
+            129..=1024 => Filter::Middle(filled(grams)),
+            _ => Filter::Large(filled(grams)),
+        }
     }
 
-    pub(crate) fn memory(&self) -> usize {
-        self.filter.len() * 8 + self.table.memory() + self.places.len() * 8
+    fn memory(&self) -> usize {
+        match self {
+            Filter::None => 0,
+            Filter::Small(filter) => size_of_val(&**filter),
+            Filter::Middle(filter) => size_of_val(&**filter),
+            Filter::Large(filter) => size_of_val(&**filter),
+        }
     }
+}
+
+fn filled<const WORDS: usize>(grams: impl Iterator<Item = u32>) -> Box<[u64; WORDS]> {
+    let mut filter = Box::new([0; WORDS]);
+    for gram in grams {
+        let (word, bit) = place::<WORDS>(gram);
+        filter[word] |= 1 << bit;
+    }
+    filter
+}
+
+/// Word and bit of a gram; `WORDS` is a power of two.
+#[inline]
+fn place<const WORDS: usize>(gram: u32) -> (usize, u32) {
+    const { assert!(WORDS.is_power_of_two()) };
+    let hash = spread(gram) >> (32 - 6 - WORDS.trailing_zeros());
+    ((hash / 64) as usize % WORDS, hash % 64)
+}
+
+#[inline]
+fn may_have<const WORDS: usize>(filter: &[u64; WORDS], gram: u32) -> u32 {
+    let (word, bit) = place::<WORDS>(gram);
+    (filter[word] >> bit) as u32 & 1
+}
+
+/// Fewer than eight last bytes, followed by some that are not there: who compares
+/// sees that no literal ends in the text.
+pub(crate) fn padded(rest: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    bytes[..rest.len()].copy_from_slice(rest);
+    u64::from_le_bytes(bytes)
+}
+
+/// A gram's hash, and the gram itself, which tells it from all others.
+fn key(gram: u32) -> u64 {
+    u64::from(spread(gram)) << 32 | u64::from(gram)
 }
 
 #[cfg(test)]
@@ -187,20 +266,28 @@ mod tests {
                 .zip(literals.iter().map(|text| text.as_bytes()))
                 .collect();
             let index = GramIndex::new(stride, &numbered, &GramCounts::new());
-            for before in 0..9 {
+            for (before, after) in (0..19).flat_map(|before| (0..9).map(move |n| (before, n))) {
                 let text = format!(
                     "{}{}{}",
                     "-".repeat(before),
-                    literals[1],
-                    "+".repeat(before)
+                    literals[1].to_uppercase(),
+                    "+".repeat(after)
                 );
                 let mut hits = Vec::new();
                 index.scan(text.as_bytes(), |literal, at| hits.push((literal, at)));
                 assert!(
                     hits.contains(&(1, before)),
-                    "stride {stride}, {before} before"
+                    "stride {stride}, {before} before, {after} after"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_text_shorter_than_a_gram_has_none() {
+        let index = GramIndex::new(1, &[(0, b"abcd")], &GramCounts::new());
+        for text in ["", "a", "ab", "abc"] {
+            index.scan(text.as_bytes(), |_, _| panic!("a hit in {text}"));
         }
     }
 }

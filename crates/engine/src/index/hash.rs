@@ -8,26 +8,62 @@ pub(crate) fn mix(word: u64) -> u64 {
 }
 
 /// A hash of a text. Not proof against chosen texts: what is looked up with it
-/// was chosen by the rules, and a found entry is always verified.
+/// was chosen by the rules or is forgotten soon, and what is found is always
+/// compared.
 #[inline]
 pub(crate) fn hash_bytes(bytes: &[u8], seed: u64) -> u64 {
+    hash_masked(bytes, seed, 0)
+}
+
+/// The same hash for texts that differ in case only (and for some others).
+#[inline]
+pub(crate) fn hash_any_case(bytes: &[u8]) -> u64 {
+    hash_masked(bytes, 0, 0x2020_2020_2020_2020)
+}
+
+/// A hash of a text in each byte of which some bits are set.
+#[inline]
+fn hash_masked(bytes: &[u8], seed: u64, mask: u64) -> u64 {
     let mut state = seed ^ (bytes.len() as u64).wrapping_mul(0xA076_1D64_78BD_642F);
+    let mut add = |chunk: &[u8; 16], salt: u64| {
+        let wide = u128::from_le_bytes(*chunk);
+        let (low, high) = (wide as u64 | mask, (wide >> 64) as u64 | mask);
+        state = fold_multiply(low ^ state, high ^ salt);
+        state
+    };
     let mut rest = bytes;
     while let Some((chunk, after)) = rest.split_first_chunk::<16>() {
-        let wide = u128::from_le_bytes(*chunk);
         rest = after;
-        state = fold_multiply(
-            wide as u64 ^ state,
-            (wide >> 64) as u64 ^ 0xE703_7ED1_A0B4_28DB,
-        );
+        add(chunk, 0xE703_7ED1_A0B4_28DB);
     }
-    let mut tail = [0; 16];
-    tail[..rest.len()].copy_from_slice(rest);
-    let wide = u128::from_le_bytes(tail);
-    fold_multiply(
-        wide as u64 ^ state,
-        (wide >> 64) as u64 ^ 0x8EBC_6AF0_9C88_C6E3,
-    )
+    let last = match bytes.last_chunk::<16>() {
+        // The rest together with some of what was there already.
+        Some(last) => *last,
+        None => short(rest),
+    };
+    add(&last, 0x8EBC_6AF0_9C88_C6E3)
+}
+
+/// Up to 16 bytes, filled up in a way that depends on their number alone.
+#[inline]
+fn short(bytes: &[u8]) -> [u8; 16] {
+    let mut all = [0; 16];
+    let (low, high) = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+        _ => match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+            (Some(first), Some(last)) => (
+                u32::from_le_bytes(*first).into(),
+                u32::from_le_bytes(*last).into(),
+            ),
+            _ => {
+                let at = |at: usize| u64::from(bytes.get(at).copied().unwrap_or_default());
+                (at(0) | at(1) << 8 | at(2) << 16, 0)
+            }
+        },
+    };
+    all[..8].copy_from_slice(&low.to_le_bytes());
+    all[8..].copy_from_slice(&high.to_le_bytes());
+    all
 }
 
 #[inline]

@@ -3,7 +3,8 @@
 use crate::compile::pattern::{Pattern, filter_char};
 use crate::index::grams::GramCounts;
 use crate::index::hash::{HashIndex, mix};
-use crate::index::texts::TextIndex;
+use crate::index::texts::{Text, TextIndex};
+use picket_lang::ir::IpNetwork;
 use picket_model::event::Value;
 use std::net::IpAddr;
 
@@ -12,10 +13,14 @@ use std::net::IpAddr;
 pub(crate) struct SourceIndex {
     texts: TextIndex,
     numbers: HashIndex,
+    /// By pattern: its number, for what is found under a hash.
+    numbers_of: Box<[i64]>,
     ranges: Box<[(i64, i64, u32)]>,
     /// The prefix lengths that occur, by family.
     prefixes: [Box<[u8]>; 2],
     networks: HashIndex,
+    /// By pattern: its network.
+    networks_of: Box<[Option<IpNetwork>]>,
     bools: [Box<[u32]>; 2],
     present: Box<[u32]>,
 }
@@ -29,13 +34,21 @@ impl SourceIndex {
         let mut prefixes = [Vec::new(), Vec::new()];
         let mut bools = [Vec::new(), Vec::new()];
         let mut present = Vec::new();
+        let mut numbers_of = Vec::new();
+        let mut networks_of = Vec::new();
         for (pattern, number) in patterns.iter().zip(0u32..) {
             match pattern {
-                Pattern::Number(own) => numbers.push((mix(*own as u64), number)),
+                Pattern::Number(own) => {
+                    numbers.push((mix(*own as u64), number));
+                    numbers_of.resize(number as usize, 0);
+                    numbers_of.push(*own);
+                }
                 Pattern::Range(low, high) => ranges.push((*low, *high, number)),
                 Pattern::Network(network) => {
                     prefixes[usize::from(network.base.is_ipv6())].push(network.prefix);
                     networks.push((network_hash(network.base, network.prefix), number));
+                    networks_of.resize(number as usize, None);
+                    networks_of.push(Some(*network));
                 }
                 Pattern::Bool(own) => bools[usize::from(*own)].push(number),
                 Pattern::Present => present.push(number),
@@ -52,29 +65,34 @@ impl SourceIndex {
             ranges: ranges.into(),
             prefixes: prefixes.map(Into::into),
             networks: HashIndex::new(&networks),
+            numbers_of: numbers_of.into(),
+            networks_of: networks_of.into(),
             bools: bools.map(Into::into),
             present: present.into(),
         }
     }
 
-    /// True if what a text of this length holds is better remembered.
-    pub(crate) fn is_dear(&self, length: usize) -> bool {
-        self.texts.is_dear(length)
-    }
-
-    /// Adds the patterns that a whole value holds; some perhaps twice.
+    /// Adds the patterns that a whole value holds, some perhaps twice. True if a
+    /// pattern that can prove its predicate does so here.
     #[inline]
-    pub(crate) fn look_up(&self, value: Value<'_>, filter: &mut FilterForm, hits: &mut Vec<u32>) {
+    pub(crate) fn look_up(
+        &self,
+        value: Value<'_>,
+        filter: &mut FilterForm,
+        hits: &mut Vec<u32>,
+    ) -> bool {
         hits.extend_from_slice(&self.present);
         match value {
-            Value::Str(text) => self.texts.look_up(filter.of(text), hits),
+            Value::Str(text) => return self.text(text, filter, hits),
             Value::List(list) => {
-                for text in list.iter() {
-                    self.texts.look_up(filter.of(text), hits);
-                }
+                return list
+                    .iter()
+                    .fold(true, |proof, text| proof & self.text(text, filter, hits));
             }
             Value::Int(number) => {
-                hits.extend(self.numbers.get(mix(number as u64)));
+                let found = self.numbers.get(mix(number as u64));
+                let is_own = |at: &u32| self.numbers_of.get(*at as usize) == Some(&number);
+                hits.extend(found.filter(is_own));
                 let inside = |&&(low, high, _): &&(i64, i64, u32)| low <= number && number <= high;
                 hits.extend(self.ranges.iter().filter(inside).map(|range| range.2));
             }
@@ -82,16 +100,35 @@ impl SourceIndex {
             Value::Ip(address) => {
                 for &prefix in &self.prefixes[usize::from(address.is_ipv6())] {
                     let base = masked(address, prefix);
-                    hits.extend(self.networks.get(network_hash(base, prefix)));
+                    let found = self.networks.get(network_hash(base, prefix));
+                    hits.extend(found.filter(|at| {
+                        let own = self.networks_of.get(*at as usize).copied().flatten();
+                        own.is_some_and(|own| own.contains(address))
+                    }));
                 }
             }
         }
+        true
+    }
+
+    #[inline]
+    fn text(&self, text: &str, filter: &mut FilterForm, hits: &mut Vec<u32>) -> bool {
+        let is_ascii = text.is_ascii();
+        let text = if is_ascii {
+            Text::Ascii(text.as_bytes())
+        } else {
+            Text::Form(filter.of(text))
+        };
+        self.texts.look_up(text, hits);
+        is_ascii
     }
 
     pub(crate) fn memory(&self) -> usize {
         self.texts.memory()
             + self.numbers.memory()
             + self.networks.memory()
+            + self.numbers_of.len() * 8
+            + self.networks_of.len() * size_of::<Option<IpNetwork>>()
             + self.ranges.len() * 24
             + (self.bools[0].len() + self.bools[1].len() + self.present.len()) * 4
     }
@@ -159,7 +196,6 @@ impl FilterForm {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use picket_lang::ir::IpNetwork;
 
     fn look_up(index: &SourceIndex, value: Value<'_>) -> Vec<u32> {
         let mut hits = Vec::new();

@@ -382,7 +382,10 @@ fn text_test(field: Field, text: Text, test: &TextTest) -> Asked {
                 match LazyRegex::new(pattern, test.ignore_case).parse() {
                     Ok(hir) => {
                         let needs = crate::compile::required_literals(pattern, test.ignore_case);
-                        regexes.push((hir, needs));
+                        let forms = |set: Vec<crate::compile::Literal>| {
+                            set.into_iter().map(|literal| literal.form).collect()
+                        };
+                        regexes.push((hir, needs.into_iter().next().map(forms)));
                     }
                     Err(_) => others.push(Asked::One(Ask::Never(Why::Regex(field)))),
                 }

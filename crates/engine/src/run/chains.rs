@@ -25,6 +25,10 @@ impl Chain<'_> {
         bodies: &[],
         cut: false,
     };
+    pub(crate) const UNKNOWN: Chain<'static> = Chain {
+        bodies: &[],
+        cut: true,
+    };
 
     /// Whether the body holds of one of the ancestors.
     #[inline]
@@ -79,12 +83,22 @@ impl Chains {
         })
     }
 
-    /// Keeps what a line says. `bodies` is sorted.
-    pub(crate) fn insert(&mut self, process: &Arc<Process>, bodies: &[u32], cut: bool) -> usize {
+    /// Keeps what a line says, in its slot or in one beside it if that must stay as
+    /// it is. `bodies` is sorted.
+    pub(crate) fn insert(
+        &mut self,
+        process: &Arc<Process>,
+        bodies: &[u32],
+        cut: bool,
+        in_use: Option<usize>,
+    ) -> usize {
         if self.slots.is_empty() {
             self.slots.resize_with(SLOTS, Slot::default);
         }
-        let (_, _, at) = Chains::places(process);
+        let (_, _, mut at) = Chains::places(process);
+        if in_use == Some(at) {
+            at ^= 1;
+        }
         let slot = &mut self.slots[at];
         slot.process = Arc::downgrade(process);
         slot.bodies.clear();

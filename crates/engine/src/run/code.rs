@@ -9,7 +9,7 @@ use crate::compile::normal::Atom;
 use crate::fold::Folder;
 use crate::naive::Node;
 use crate::run::chains::Chain;
-use crate::run::presence::{LONG, Presence};
+use crate::run::presence::Presence;
 use crate::run::quick::{Constants, Operation, Quick};
 use crate::truth::Truth;
 use picket_model::event::{Value, process_value};
@@ -75,7 +75,7 @@ impl Place {
 }
 
 /// A leaf of a condition in normal form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Literal {
     pub place: Place,
     pub negated: bool,
@@ -97,7 +97,7 @@ pub(crate) struct Instruction {
     pub quick: Quick,
     /// Where its truth is kept while the event is evaluated, or [`NO_SLOT`].
     pub slot: u32,
-    /// Where to go on; [`REJECT`] ends it.
+    /// Where to go on; [`ACCEPT`] and [`REJECT`] end it.
     pub then: u32,
     /// Where to go on otherwise.
     pub otherwise: u32,
@@ -105,6 +105,8 @@ pub(crate) struct Instruction {
 
 /// The condition does not hold.
 pub(crate) const REJECT: u32 = u32::MAX;
+/// The condition holds.
+pub(crate) const ACCEPT: u32 = u32::MAX - 1;
 /// The literal is cheaper to evaluate than to remember.
 pub(crate) const NO_SLOT: u32 = u32::MAX;
 
@@ -185,19 +187,20 @@ pub(crate) struct Outcome {
 }
 
 impl Code {
-    /// Runs the instructions from `start` to `end`, taking unknown literals as told.
+    /// Runs the instructions from `start` until it would go on at `until`, taking
+    /// unknown literals as told.
     #[inline]
     pub(crate) fn run(
         &self,
         start: u32,
-        end: u32,
+        until: u32,
         unknown_holds: bool,
         view: &View<'_>,
         work: &mut Work,
     ) -> Outcome {
         let mut at = start;
         let mut met_unknown = false;
-        while at != end {
+        while at != until {
             if at == REJECT {
                 return Outcome {
                     holds: false,
@@ -225,8 +228,9 @@ impl Code {
         }
     }
 
+    /// Whether an instruction's literal holds.
     #[inline]
-    fn truth(
+    pub(crate) fn truth(
         &self,
         instruction: &Instruction,
         unknown_holds: bool,
@@ -254,6 +258,12 @@ impl Code {
         view: &View<'_>,
         work: &mut Work,
     ) -> Truth {
+        let slot = instruction.slot;
+        if slot != NO_SLOT {
+            if let Some(truth) = work.remembered(slot) {
+                return truth;
+            }
+        }
         let Literal { place, id, .. } = instruction.literal;
         let value = match (instruction.source, place.role()) {
             (Source::Process(attr), Some(role)) => match view.subjects[role as usize] {
@@ -264,12 +274,6 @@ impl Code {
             (Source::Event(attr), _) => view.event.value(Field::Event(attr)),
             (Source::Process(_), None) => Datum::Absent,
         };
-        let slot = instruction.slot;
-        if slot != NO_SLOT {
-            if let Some(truth) = work.remembered(slot) {
-                return truth;
-            }
-        }
         let quick = instruction.quick;
         let quickly = match (value, quick.operation) {
             (_, Operation::Prepared) => None,
@@ -279,28 +283,20 @@ impl Code {
             {
                 return Truth::Unknown;
             }
-            (Datum::Known(Value::Str(text)), Operation::Contains | Operation::Needs)
-                if text.len() > LONG
-                    && !self.constants.may_hold(quick, text, &mut work.presence) =>
-            {
-                Some(false)
-            }
             (Datum::Truncated(Value::Str(text)), Operation::Contains)
-                if text.len() > LONG
-                    && !self.constants.may_hold(quick, text, &mut work.presence) =>
+                if !self.constants.may_hold(quick, text, &mut work.presence) =>
             {
                 return Truth::Unknown;
             }
-            // A glob or a regex is dearer than the search for what it needs.
-            (Datum::Known(Value::Str(text)), Operation::Needs) => {
-                match self.constants.text(quick, text, &mut work.folder) {
-                    Some(false) => Some(false),
-                    _ => None,
-                }
-            }
-            (_, Operation::Needs) => None,
             (Datum::Known(Value::Str(text)), _) => {
-                self.constants.text(quick, text, &mut work.folder)
+                let Work {
+                    folder, presence, ..
+                } = work;
+                match self.constants.text(quick, text, folder, presence) {
+                    // A glob or a regex is dearer than the search for what it needs.
+                    Some(true) if quick.operation == Operation::Needs => None,
+                    holds => holds,
+                }
             }
             (Datum::Known(Value::Int(number)), Operation::Number) => {
                 self.constants.number(quick, number)

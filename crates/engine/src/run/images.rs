@@ -2,6 +2,8 @@
 //! of its roles. Found again by the image's identity, in every later event.
 
 use crate::index::hash::mix;
+use crate::run::code::Role;
+use crate::run::open::Open;
 use picket_model::process::Image;
 use std::sync::{Arc, Weak};
 
@@ -13,10 +15,13 @@ const LONG_LIST: usize = 512;
 /// A bounded map from images to what they leave possible.
 ///
 /// Keys are weak: an image is not kept alive, but its address cannot be given
-/// to another one while its slot stands.
+/// to another one while its slot stands. An image is kept when it is asked for a
+/// second time: most processes act but once.
 #[derive(Debug, Default)]
 pub(crate) struct Images {
     slots: Vec<Slot>,
+    /// Of addresses that were asked for, a part of the hash.
+    asked: Vec<u32>,
 }
 
 #[derive(Debug, Default)]
@@ -27,32 +32,66 @@ struct Slot {
 
 /// Units that an image leaves possible in one role.
 #[derive(Debug, Default)]
-pub(crate) struct Lane {
+struct Lane {
     ready: bool,
-    /// Marked with [`crate::run::event::MET_UNKNOWN`] where a value was unknown.
-    pub units: Vec<u32>,
+    units: Vec<Open>,
 }
 
 impl Images {
     pub(crate) fn clear(&mut self) {
         self.slots.clear();
+        self.asked.clear();
     }
 
-    /// The image's slot; what was in it is gone if it was another's.
+    /// The units of an image that is kept.
     #[inline]
-    pub(crate) fn find(&mut self, image: &Arc<Image>) -> usize {
+    pub(crate) fn lane(&self, image: &Arc<Image>, role: Role) -> Option<&[Open]> {
+        let lane = &self.slots[self.find(image)?].lanes[role as usize];
+        lane.ready.then_some(&lane.units[..])
+    }
+
+    /// Whether the image has been asked for before, as far as that is remembered.
+    /// It may be said of another one by mistake.
+    #[inline]
+    pub(crate) fn comes_again(&mut self, image: &Arc<Image>) -> bool {
+        if self.asked.is_empty() {
+            self.asked.resize(SLOTS, 0);
+        }
+        let hash = mix(Arc::as_ptr(image) as u64);
+        let own = (hash >> 32) as u32 | 1;
+        std::mem::replace(&mut self.asked[hash as usize % SLOTS], own) == own
+    }
+
+    /// Keeps the units of an image in a role.
+    pub(crate) fn keep(&mut self, image: &Arc<Image>, role: Role, units: &[Open]) {
+        let at = match self.find(image) {
+            Some(at) => at,
+            None => self.make_room(image),
+        };
+        let lane = &mut self.slots[at].lanes[role as usize];
+        lane.units.clear();
+        lane.units.extend_from_slice(units);
+        lane.ready = true;
+    }
+
+    #[inline]
+    fn find(&self, image: &Arc<Image>) -> Option<usize> {
+        let address = Arc::as_ptr(image);
+        let first = mix(address as u64) as usize % SLOTS;
+        [first, first ^ 1].into_iter().find(|&at| {
+            self.slots
+                .get(at)
+                .is_some_and(|slot| std::ptr::eq(slot.image.as_ptr(), address))
+        })
+    }
+
+    fn make_room(&mut self, image: &Arc<Image>) -> usize {
         if self.slots.is_empty() {
             self.slots.resize_with(SLOTS, Slot::default);
         }
-        let address = Arc::as_ptr(image);
-        let hash = mix(address as u64);
-        let first = hash as usize % SLOTS;
-        for at in [first, first ^ 1] {
-            if std::ptr::eq(self.slots[at].image.as_ptr(), address) {
-                return at;
-            }
-        }
-        let at = first ^ (hash >> 63) as usize;
+        let hash = mix(Arc::as_ptr(image) as u64);
+        // Of the two places the one that another bit of the hash names.
+        let at = (hash as usize % SLOTS) ^ (hash >> 63) as usize;
         let slot = &mut self.slots[at];
         slot.image = Arc::downgrade(image);
         for lane in &mut slot.lanes {
@@ -63,20 +102,5 @@ impl Images {
             }
         }
         at
-    }
-
-    /// The units of a role, once they are ready.
-    #[inline]
-    pub(crate) fn units(&self, slot: usize, role: usize) -> Option<&[u32]> {
-        let lane = &self.slots[slot].lanes[role];
-        lane.ready.then_some(&lane.units[..])
-    }
-
-    /// Fills a role's units.
-    pub(crate) fn fill(&mut self, slot: usize, role: usize, units: &[u32]) {
-        let lane = &mut self.slots[slot].lanes[role];
-        lane.units.clear();
-        lane.units.extend_from_slice(units);
-        lane.ready = true;
     }
 }

@@ -6,9 +6,10 @@
 //! instruction says where. Everything unusual (cut values, lists, text that is
 //! not ASCII where case is ignored) goes to the prepared test instead.
 
-use crate::compile::pattern::Pattern;
+use crate::compile::pattern::Piece;
 use crate::fold::Folder;
-use crate::run::presence::Presence;
+use crate::run::presence::{Presence, Windows};
+use crate::search::{TRIES, contains, contains_any_case, rarest};
 use picket_lang::ir::{Test, TextMatch};
 
 /// What an instruction does with the constants.
@@ -22,8 +23,8 @@ pub(crate) enum Operation {
     Contains,
     StartsWith,
     EndsWith,
-    /// Only the prepared test can tell, but it needs one of the constants to be
-    /// in the text.
+    /// Only the prepared test can tell, but it needs some of the constants to be in
+    /// the text.
     Needs,
     /// The number lies in one of the ranges.
     Number,
@@ -31,6 +32,75 @@ pub(crate) enum Operation {
     IsTrue,
     /// The Boolean is false.
     IsFalse,
+}
+
+impl Operation {
+    /// Whether constants are searched for in the text.
+    #[inline]
+    pub(crate) fn searches(self) -> bool {
+        matches!(self, Operation::Contains | Operation::Needs)
+    }
+}
+
+/// A constant that is searched for.
+struct Searched<'c> {
+    bytes: &'c [u8],
+    /// Upper and lower case are the same.
+    any_case: bool,
+    /// Where its rarest byte stands.
+    rare: usize,
+    windows: Windows,
+}
+
+impl<'c> Searched<'c> {
+    /// The next one, and what follows it.
+    #[inline]
+    fn take(rest: &mut &'c [u8]) -> Option<Searched<'c>> {
+        let (length, after) = rest.split_first_chunk::<4>()?;
+        let (rare, after) = after.split_first_chunk::<4>()?;
+        let (any_case, after) = after.split_first()?;
+        let (windows, after) = after.split_first_chunk::<{ Windows::SIZE }>()?;
+        let (bytes, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        *rest = after;
+        Some(Searched {
+            bytes,
+            any_case: *any_case != 0,
+            rare: u32::from_le_bytes(*rare) as usize,
+            windows: Windows::from_bytes(windows),
+        })
+    }
+}
+
+/// Whether the text has one of each of the next sets of literals; `rest` is left
+/// after them if it has not.
+fn has_needed<'c>(
+    rest: &mut &'c [u8],
+    holds: &mut impl FnMut(Searched<'c>) -> Option<bool>,
+) -> Option<bool> {
+    let byte = |rest: &mut &'c [u8]| -> Option<u8> {
+        let (first, after) = rest.split_first()?;
+        *rest = after;
+        Some(*first)
+    };
+    let mut has_all = true;
+    for _ in 0..byte(rest)? {
+        let mut has_one = false;
+        for _ in 0..byte(rest)? {
+            let own = Searched::take(rest)?;
+            has_one = has_one || has_all && holds(own)?;
+        }
+        has_all &= has_one;
+    }
+    Some(has_all)
+}
+
+/// The next constant of those that are compared, and what follows it.
+#[inline]
+fn take<'c>(rest: &mut &'c [u8]) -> Option<&'c [u8]> {
+    let (length, after) = rest.split_first_chunk::<4>()?;
+    let (own, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    *rest = after;
+    Some(own)
 }
 
 /// Where a test's constants stand and how they are held against a value.
@@ -64,7 +134,7 @@ pub(crate) struct Constants {
 
 impl Constants {
     /// Adds a test's constants.
-    pub(crate) fn add(&mut self, test: &Test, patterns: &[Pattern]) -> Quick {
+    pub(crate) fn add(&mut self, test: &Test, pieces: &[Piece]) -> Quick {
         let start = self.bytes.len() as u32;
         match test {
             Test::Text(text)
@@ -75,13 +145,16 @@ impl Constants {
                     TextMatch::Contains => Operation::Contains,
                     TextMatch::StartsWith => Operation::StartsWith,
                     TextMatch::EndsWith => Operation::EndsWith,
-                    TextMatch::Glob | TextMatch::Regex => return self.needs(patterns),
+                    TextMatch::Glob | TextMatch::Regex => return self.needs(pieces),
                 };
                 for pattern in &text.patterns {
-                    self.bytes.extend((pattern.len() as u32).to_le_bytes());
-                    self.bytes
-                        .extend((rarest(pattern.as_bytes()) as u32).to_le_bytes());
-                    self.bytes.extend(pattern.as_bytes());
+                    let bytes = pattern.as_bytes();
+                    if operation.searches() {
+                        self.push_searched(bytes, text.ignore_case, Windows::of(pattern));
+                    } else {
+                        self.bytes.extend((bytes.len() as u32).to_le_bytes());
+                        self.bytes.extend(bytes);
+                    }
                 }
                 Quick {
                     operation,
@@ -114,81 +187,66 @@ impl Constants {
         }
     }
 
-    /// The literals without which a glob or a regex does not match.
-    fn needs(&mut self, patterns: &[Pattern]) -> Quick {
+    /// The literals without which globs or regexes do not match: for each, sets of
+    /// literals of each of which it needs one.
+    fn needs(&mut self, pieces: &[Piece]) -> Quick {
         let start = self.bytes.len() as u32;
-        let literal = |pattern: &Pattern| match pattern {
-            Pattern::Equals(text)
-            | Pattern::Prefix(text)
-            | Pattern::Suffix(text)
-            | Pattern::Contains(text) => Some(text.clone()),
-            _ => None,
-        };
-        let Some(literals) = patterns.iter().map(literal).collect::<Option<Vec<_>>>() else {
-            return Quick::PREPARED;
-        };
-        if literals.len() > MOST {
+        let needles = || pieces.iter().flat_map(|piece| piece.needs.iter().flatten());
+        if needles().count() > MOST || pieces.iter().any(|piece| piece.needs.is_empty()) {
             return Quick::PREPARED;
         }
-        literals.iter().for_each(|literal| self.push(literal));
+        for piece in pieces {
+            self.bytes.push(piece.needs.len() as u8);
+            for set in &piece.needs {
+                self.bytes.push(set.len() as u8);
+                for needle in set {
+                    let windows = Windows::of_form(&needle.form);
+                    let own = needle.exact.as_ref().unwrap_or(&needle.form);
+                    self.push_searched(own, needle.exact.is_none(), windows);
+                }
+            }
+        }
         Quick {
             operation: Operation::Needs,
             ignore_case: true,
-            count: literals.len() as u16,
+            count: pieces.len() as u16,
             start,
         }
     }
 
-    fn push(&mut self, constant: &[u8]) {
+    fn push_searched(&mut self, constant: &[u8], any_case: bool, windows: Windows) {
         self.bytes.extend((constant.len() as u32).to_le_bytes());
         self.bytes.extend((rarest(constant) as u32).to_le_bytes());
+        self.bytes.push(any_case.into());
+        self.bytes.extend(windows.to_bytes());
         self.bytes.extend(constant);
-    }
-
-    /// False only if none of the constants is in a long text.
-    pub(crate) fn may_hold(&self, quick: Quick, text: &str, presence: &mut Presence) -> bool {
-        let mut rest = self.bytes.get(quick.start as usize..).unwrap_or_default();
-        for _ in 0..quick.count {
-            let Some((length, after)) = rest.split_first_chunk::<4>() else {
-                return true;
-            };
-            let length = u32::from_le_bytes(*length) as usize;
-            let Some((own, after)) = after[4..].split_at_checked(length) else {
-                return true;
-            };
-            if presence.may_hold(text, own) {
-                return true;
-            }
-            rest = after;
-        }
-        false
     }
 
     /// Whether one of the constants holds of a whole text; none if the prepared
     /// test must tell.
     #[inline]
-    pub(crate) fn text(&self, quick: Quick, text: &str, folder: &mut Folder) -> Option<bool> {
+    pub(crate) fn text(
+        &self,
+        quick: Quick,
+        text: &str,
+        folder: &mut Folder,
+        presence: &mut Presence,
+    ) -> Option<bool> {
+        if quick.operation.searches() {
+            return self.searched(quick, text, folder, presence);
+        }
         let text = if quick.ignore_case {
-            if !text.is_ascii() {
-                return None;
-            }
-            folder.fold(text).as_bytes()
+            folder.fold_ascii(text)?.as_bytes()
         } else {
             text.as_bytes()
         };
         let mut rest = self.bytes.get(quick.start as usize..)?;
         for _ in 0..quick.count {
-            let (length, after) = rest.split_first_chunk::<4>()?;
-            let (rare, after) = after.split_first_chunk::<4>()?;
-            let (own, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-            rest = after;
+            let own = take(&mut rest)?;
             let holds = match quick.operation {
                 Operation::Equals => text == own,
                 Operation::StartsWith => text.starts_with(own),
                 Operation::EndsWith => text.ends_with(own),
-                Operation::Contains | Operation::Needs => {
-                    contains(text, own, u32::from_le_bytes(*rare) as usize)
-                }
                 _ => return None,
             };
             if holds {
@@ -196,6 +254,54 @@ impl Constants {
             }
         }
         Some(false)
+    }
+
+    /// The same for constants that are searched for.
+    fn searched(
+        &self,
+        quick: Quick,
+        text: &str,
+        folder: &mut Folder,
+        presence: &mut Presence,
+    ) -> Option<bool> {
+        // Case is ignored byte by byte, which is right for ASCII texts only.
+        let is_ascii = text.is_ascii();
+        let mut holds = |own: Searched<'_>| -> Option<bool> {
+            if own.any_case && !is_ascii {
+                return None;
+            }
+            if !presence.may_hold(text, own.windows) {
+                return Some(false);
+            }
+            if !own.any_case {
+                return Some(contains(text.as_bytes(), own.bytes, own.rare));
+            }
+            // After many false starts the folded text is searched in a steadier way.
+            contains_any_case(text.as_bytes(), own.bytes, own.rare, TRIES).or_else(|| {
+                let folded = folder.fold_ascii(text)?;
+                Some(contains(folded.as_bytes(), own.bytes, own.rare))
+            })
+        };
+        let mut rest = self.bytes.get(quick.start as usize..)?;
+        for _ in 0..quick.count {
+            let found = match quick.operation {
+                Operation::Needs => has_needed(&mut rest, &mut holds)?,
+                _ => holds(Searched::take(&mut rest)?)?,
+            };
+            if found {
+                return Some(true);
+            }
+        }
+        Some(false)
+    }
+
+    /// False only if a beginning of a text does not hold any of the constants that
+    /// are searched for.
+    pub(crate) fn may_hold(&self, quick: Quick, text: &str, presence: &mut Presence) -> bool {
+        let mut rest = self.bytes.get(quick.start as usize..).unwrap_or_default();
+        (0..quick.count).any(|_| {
+            Searched::take(&mut rest).is_none_or(|own| presence.may_hold(text, own.windows))
+        })
     }
 
     /// Whether the number lies in one of the ranges.
@@ -219,78 +325,5 @@ impl Constants {
 
     pub(crate) fn finish(&mut self) {
         self.bytes.shrink_to_fit();
-    }
-}
-
-/// Whether the text holds the constant, whose byte at `rare` is its rarest.
-#[inline]
-fn contains(text: &[u8], own: &[u8], rare: usize) -> bool {
-    /// After so many false starts another search is surely faster.
-    const TRIES: usize = 16;
-    let Some(&byte) = own.get(rare) else {
-        return true;
-    };
-    if text.len() < own.len() {
-        return false;
-    }
-    let last = text.len() - own.len();
-    let mut from = 0;
-    for _ in 0..TRIES {
-        // The rare byte of a match that begins at `from` or later.
-        let area = &text[from + rare..=last + rare];
-        match memchr::memchr(byte, area) {
-            None => return false,
-            Some(at) => {
-                let start = from + at;
-                if text[start..].starts_with(own) {
-                    return true;
-                }
-                from = start + 1;
-                if from > last {
-                    return false;
-                }
-            }
-        }
-    }
-    memchr::memmem::find(&text[from..], own).is_some()
-}
-
-/// The place of the byte that is rarest in paths and command lines.
-fn rarest(own: &[u8]) -> usize {
-    let rank = |byte: u8| match byte {
-        b'e' | b'/' | b's' | b't' | b'-' | b'a' | b'i' | b'r' | b'o' | b'n' => 9,
-        b' ' | b'c' | b'l' | b'd' | b'p' | b'u' | b'm' | b'b' => 7,
-        b'.' | b'h' | b'g' | b'f' | b'v' | b'=' | b'1' | b'0' | b'_' => 5,
-        b'2'..=b'9' | b'w' | b'y' | b'x' | b'k' | b':' | b',' => 3,
-        b'A'..=b'Z' => 2,
-        _ => 1,
-    };
-    own.iter()
-        .enumerate()
-        .min_by_key(|(_, byte)| rank(**byte))
-        .map_or(0, |(at, _)| at)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_constant_is_found_where_it_stands() {
-        let text = b"aaaaaaaaaaaaaaaaaaaaaaaaaaab/usr/bin/zsh -c aaaab";
-        for own in ["aab", "zsh", "/usr", "aaaab", "a", "-c", ""] {
-            assert!(
-                contains(text, own.as_bytes(), rarest(own.as_bytes())),
-                "{own}"
-            );
-        }
-        for own in ["aabb", "zshh", "/usr/c", "baaaa/", "q"] {
-            assert!(
-                !contains(text, own.as_bytes(), rarest(own.as_bytes())),
-                "{own}"
-            );
-        }
-        assert!(!contains(b"ab", b"abc", 2));
-        assert!(contains(b"abc", b"abc", 2));
     }
 }

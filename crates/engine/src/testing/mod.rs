@@ -7,7 +7,7 @@ mod rules;
 use crate::fold::Folder;
 use crate::naive::Evaluator;
 use crate::{CompileOptions, Program, Scratch, Verdicts};
-use picket_lang::ir::Rule;
+use picket_lang::ir::{Expr, Rule};
 use picket_model::Event;
 
 /// A source of choices; when the bytes are used up, every choice is the first.
@@ -44,13 +44,26 @@ impl<'b> Choices<'b> {
     /// A text with much in common with other such texts.
     pub fn text(&mut self) -> String {
         let words = self.below(7);
-        (0..words).map(|_| self.pick(WORDS)).collect()
+        let text: String = (0..words).map(|_| self.pick(WORDS)).collect();
+        // Some are too long to be remembered, and hold what rules look for many times.
+        if words == 6 && self.one_in(4) {
+            return text.repeat(5 + self.below(100));
+        }
+        text
     }
 
-    /// Rules.
+    /// Rules. Some ask for more of the same than the one before.
     pub fn rules(&mut self, most: usize) -> Vec<Rule> {
         let count = 1 + self.below(most);
-        (0..count).map(|number| rules::rule(self, number)).collect()
+        let mut rules: Vec<Rule> = Vec::with_capacity(count);
+        for number in 0..count {
+            let mut rule = rules::rule(self, number);
+            if let (Some(last), true) = (rules.last(), self.one_in(3)) {
+                rule.condition = Expr::And(vec![last.condition.clone(), rule.condition]);
+            }
+            rules.push(rule);
+        }
+        rules
     }
 
     /// Events that share some of their processes.
