@@ -5,10 +5,24 @@
 //! bpf/*.h ─► picket.bpf.o ─► Probes::load ─► ring buffer ─► raw bytes ─► decode ─► model::Record
 //!                               │                              │
 //!                       set_classes, set_scope,           a recording: the bytes
-//!                       set_urgent                        stand by themselves
+//!                       set_urgent, prepare, switch       stand by themselves
 //! ```
 //!
-//! The programs observe only: every hook lets pass what it sees.
+//! # What the programs decide
+//! Without tables nothing: every hook lets pass what it sees. With them
+//! ([`Probes::prepare`], [`Probes::switch`]) each hook fills its record, asks the
+//! tables which rules hold of it, and where a policy answers one of them and
+//! nothing spares the process, refuses, kills, or notes that it would have:
+//!
+//! ```text
+//! bpf/rules.h, *_rules.h   which rules hold: judge.h, automaton.h, program.h over tables.h
+//! bpf/state.h              what is kept of each process: exec_rules.h writes, all others read
+//! bpf/decide.h             protected set, scope, budget, then the act
+//! bpf/lsm.h                the same where security hooks may refuse beforehand
+//! ```
+//!
+//! The verdict goes up with the record. [`Pins`] and [`Predecessor`] let programs
+//! outlive their sensor.
 //!
 //! # What is not seen
 //! - Files: system calls of 32-bit programs (the tracepoints leave them out);
