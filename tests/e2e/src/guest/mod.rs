@@ -10,6 +10,7 @@
 
 mod cpio;
 pub mod kernel;
+pub mod suite;
 pub mod watched;
 
 use crate::binary;
@@ -24,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// How long a guest may live, emulated as it is.
+/// How long a guest may live if nothing else is said, emulated as it is.
 const LIFE: Duration = Duration::from_secs(240);
 
 /// Why no guest can run here, if none can.
@@ -55,6 +56,7 @@ pub struct Guest {
     memory_mib: u32,
     arguments: String,
     as_init: bool,
+    life: Duration,
 }
 
 /// What came of a guest.
@@ -80,6 +82,7 @@ impl Guest {
             memory_mib: 1_024,
             arguments: String::new(),
             as_init: false,
+            life: LIFE,
         };
         let busybox = binary::find("busybox").context("no busybox")?;
         guest.add(&busybox, "/bin/busybox")?;
@@ -144,6 +147,11 @@ impl Guest {
         self.memory_mib = mib;
     }
 
+    /// Sets how long it may live.
+    pub fn life(&mut self, life: Duration) {
+        self.life = life;
+    }
+
     /// Boots it, runs the script, and waits for the end.
     pub fn run(&self, script: &str) -> Result<Outcome> {
         let scratch = Scratch::new()?;
@@ -174,7 +182,7 @@ impl Guest {
         let qemu = Qemu(qemu);
         let mut lines = Lines::of("the guest", lines);
         let mut errors = Lines::of("qemu's stderr", errors);
-        let status = lines.take_within(LIFE, "the end of the guest's script", |line| {
+        let status = lines.take_within(self.life, "the end of the guest's script", |line| {
             line.strip_prefix(END)?.trim().parse().ok()
         });
         drop(qemu);
