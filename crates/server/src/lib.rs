@@ -8,6 +8,10 @@
 //! `api` and `fleet` know the store and not each other: what one writes, the
 //! other hears of by the store's change notice.
 
-pub mod api;
 pub mod auth;
+pub mod config;
+pub mod intake;
+pub mod projects;
+
+pub mod api;
 pub mod fleet;
