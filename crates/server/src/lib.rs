@@ -13,6 +13,17 @@ pub mod config;
 pub mod http;
 pub mod intake;
 pub mod projects;
+mod retention;
+mod start;
+pub mod telemetry;
 
 pub mod api;
 pub mod fleet;
+
+pub use start::{Server, StartError, start};
+
+/// Ends once the server is told to stop.
+pub(crate) async fn stopped(stopping: &mut tokio::sync::watch::Receiver<bool>) {
+    // Whoever could say so is gone: the same.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}

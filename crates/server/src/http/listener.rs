@@ -81,7 +81,7 @@ impl Listener {
                 (turn, self.socket.accept().await)
             };
             let (turn, (stream, address)) = tokio::select! {
-                _ = stopping.wait_for(|stop| *stop) => break,
+                () = crate::stopped(&mut stopping) => break,
                 (turn, accepted) = accepted => match (turn, accepted) {
                     (Ok(turn), Ok(accepted)) => (turn, accepted),
                     (_, Err(why)) => {

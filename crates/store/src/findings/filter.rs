@@ -1,6 +1,7 @@
 //! A filter as SQL.
 
 use super::{FindingCursor, FindingFilter};
+use crate::basics::Uuid;
 use crate::error::Result;
 use crate::limits::{self, MAX_FILTER_VALUES, MAX_FINDING_TEXT, clip};
 use crate::page::PageSize;
@@ -107,6 +108,20 @@ pub(super) fn page(
         .order_by(time, Order::Desc)
         .order_by(id, Order::Desc)
         .limit(size.probe() as u64);
+    Ok(query)
+}
+
+/// A page in the order of the ids.
+pub(super) fn stored_after(
+    filter: &FindingFilter,
+    after: Uuid,
+    size: PageSize,
+) -> Result<SelectStatement> {
+    let mut query = page(filter, None, size)?;
+    query
+        .clear_order_by()
+        .and_where(Expr::col(("f", "id")).gt(after))
+        .order_by(("f", "id"), Order::Asc);
     Ok(query)
 }
 
