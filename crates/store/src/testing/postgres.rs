@@ -73,6 +73,11 @@ impl PostgresServer {
         ready.map(|()| server)
     }
 
+    /// Where `psql` and `pg_dump` of its version are.
+    pub fn programs(&self) -> &Path {
+        &self.programs
+    }
+
     /// Makes an empty database.
     pub fn database(&self) -> Result<Location, String> {
         let number = self.databases.fetch_add(1, Ordering::Relaxed);

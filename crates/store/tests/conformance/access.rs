@@ -119,7 +119,10 @@ pub async fn grants_hold_once_and_can_be_taken_back(case: &Case) {
         .revoke_grant(user, everywhere.clone(), &cause("root"))
         .await
         .unwrap();
-    assert_eq!(store.grants(user).await.unwrap(), [here.clone()]);
+    assert_eq!(
+        store.grants(user).await.unwrap(),
+        std::slice::from_ref(&here)
+    );
     let error = store
         .revoke_grant(user, everywhere, &cause("root"))
         .await

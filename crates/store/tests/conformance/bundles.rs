@@ -102,7 +102,7 @@ pub async fn one_rollout_at_a_time_in_a_scope(case: &Case) {
         .await
         .unwrap()
         .items;
-    assert_eq!(under_way, [running.clone()]);
+    assert_eq!(under_way, std::slice::from_ref(&running));
     let taken_back = RolloutState::RolledBack;
     store
         .move_rollout(running.id, 1, taken_back, json!({}), &cause("anna"))

@@ -4,6 +4,13 @@
 //! A test is a resource on a database; within it each case has an empty database of
 //! its own.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on should end"
+)]
+
 mod access;
 mod audit;
 mod bundles;
