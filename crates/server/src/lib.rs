@@ -11,3 +11,5 @@
 pub mod api;
 pub mod auth;
 pub mod fleet;
+pub mod intake;
+pub mod projects;

@@ -68,7 +68,7 @@ pub mod from_sensor {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct FromServer {
-    #[prost(oneof = "from_server::Said", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "from_server::Said", tags = "1, 2, 3, 4, 5")]
     pub said: ::core::option::Option<from_server::Said>,
 }
 /// Nested message and enum types in `FromServer`.
@@ -84,8 +84,13 @@ pub mod from_server {
         /// Who the sensor belongs to has changed.
         #[prost(message, tag = "4")]
         Membership(super::Membership),
+        /// To a heartbeat: the line is alive in this direction too.
+        #[prost(message, tag = "5")]
+        Heard(super::Heard),
     }
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Heard {}
 /// The first word of a stream.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Hello {

@@ -67,7 +67,12 @@ fn bytes(text: &str) -> Result<[u8; 32], BadJoinToken> {
 impl fmt::Display for JoinToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = |bytes: &[u8; 32]| URL_SAFE_NO_PAD.encode(bytes);
-        write!(f, "{PREFIX}.{}.{}", text(&self.secret), text(&self.authority))
+        write!(
+            f,
+            "{PREFIX}.{}.{}",
+            text(&self.secret),
+            text(&self.authority)
+        )
     }
 }
 

@@ -43,3 +43,7 @@ pub const MAX_FINDINGS_BYTES: usize = 1 << 20;
 
 /// Rules whose state is told, at most.
 pub const MAX_RULES: usize = 10_000;
+
+/// In the metadata of a call that was put off: after how many milliseconds to ask
+/// again.
+pub const RETRY_AFTER_MS: &str = "picket-retry-after-ms";
