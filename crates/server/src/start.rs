@@ -1,8 +1,9 @@
 //! Puts a server together and runs it.
 
-use crate::api::{App, FleetActions, Metrics, ops_router, router};
+use crate::api::{App, Metrics, ops_router, router};
 use crate::auth::{Passwords, Secret, first_admin};
 use crate::config::Config;
+use crate::fleet::{Fleet, FleetError};
 use crate::http::{CertificateError, Encryption, Listener, load};
 use crate::retention;
 use picket_store::{Store, StoreError, open};
@@ -43,6 +44,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// Sensors cannot be served.
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
     /// The first administrator could not be made.
     #[error("cannot make the first administrator: {0}")]
     FirstAdmin(std::io::Error),
@@ -52,6 +56,7 @@ pub enum StartError {
 pub struct Server {
     store: Arc<dyn Store>,
     app: App,
+    fleet: Arc<Fleet>,
     address: SocketAddr,
     ops: Option<SocketAddr>,
     certificate: Option<PathBuf>,
@@ -60,11 +65,8 @@ pub struct Server {
     tasks: JoinSet<()>,
 }
 
-/// Starts a server. With a fleet, the API can have bundles made and rolled out.
-pub async fn start(
-    config: Config,
-    fleet: impl FnOnce(&Arc<dyn Store>) -> Option<Arc<dyn FleetActions>>,
-) -> Result<Server, StartError> {
+/// Starts a server: the API, and the fleet's half.
+pub async fn start(config: Config) -> Result<Server, StartError> {
     make_folder(&config.data)?;
     let certificate = load(&config.tls, &config.data)?;
     let encryption = match &certificate {
@@ -93,6 +95,7 @@ pub async fn start(
         .await
         .map_err(StartError::FirstAdmin)?;
 
+    let fleet = Arc::new(Fleet::start(config.fleet, Arc::clone(&store)).await?);
     let (stop, stopping) = watch::channel(false);
     let metrics = Arc::new(Metrics::default());
     let app = App::new(
@@ -101,7 +104,7 @@ pub async fn start(
         metrics,
         config.api,
         stopping.clone(),
-        fleet(&store),
+        Arc::downgrade(&fleet),
     );
     let mut tasks = JoinSet::new();
     tasks.spawn(listener.serve(router(app.clone()), stopping.clone()));
@@ -118,6 +121,7 @@ pub async fn start(
     Ok(Server {
         store,
         app,
+        fleet,
         address,
         ops: ops_address,
         certificate: certificate.map(|(_, file)| file),
@@ -169,6 +173,11 @@ impl Server {
         &self.store
     }
 
+    /// The fleet's half.
+    pub fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
     /// What is counted.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.app.metrics
@@ -184,6 +193,7 @@ impl Server {
                 lines.push(format!("its certificate: {}", file.display()));
             }
         }
+        lines.push(format!("for sensors: https://{}", self.fleet.address()));
         if let Some(ops) = self.ops {
             lines.push(format!(
                 "for operations: http://{ops}/metrics, /healthz, /readyz"
@@ -206,6 +216,10 @@ impl Server {
             if let Err(why) = ended {
                 tracing::error!(%why, "a part of the server ended badly");
             }
+        }
+        // Held by nobody else, but for a request that is just being counted.
+        if let Ok(fleet) = Arc::try_unwrap(self.fleet) {
+            fleet.stop().await;
         }
         self.store.close().await;
         tracing::info!("the server has stopped");

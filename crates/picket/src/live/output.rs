@@ -6,7 +6,9 @@ use crate::console;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use picket_model::{ocsf, text};
 use picket_sensor::pipeline::{Emitted, Sink};
+use picket_sensor::spool::Spool;
 use std::io::{self, BufWriter, Write};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 /// Findings that may wait for the writer. At 2 KiB each about 64 MiB at worst.
@@ -71,6 +73,31 @@ fn write_all(
         }
     }
     Ok(())
+}
+
+/// Starts the writer of a sensor that has a server: findings go to its spool. It
+/// ends when every [`Queue`] is gone.
+pub fn start_spooling(spool: Arc<Spool>) -> io::Result<(Queue, JoinHandle<io::Result<()>>)> {
+    let (sender, receiver) = bounded::<Emitted>(QUEUE);
+    let thread = std::thread::Builder::new()
+        .name("picket-output".into())
+        .spawn(move || {
+            let mut json = Vec::new();
+            for emitted in receiver {
+                match emitted {
+                    Emitted::Finding(finding) => {
+                        json.clear();
+                        serde_json::to_writer(&mut json, &ocsf::finding_to_json(&finding))?;
+                        // What is lost is counted there.
+                        spool.push(finding.rule.severity, &json);
+                    }
+                    Emitted::Event(_) => {}
+                    Emitted::Notice(notice) => console::warning(&notice),
+                }
+            }
+            Ok(())
+        })?;
+    Ok((Queue { sender }, thread))
 }
 
 fn write_one(

@@ -38,6 +38,7 @@ pub struct Args {
 /// Runs it.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let rules = RulePaths {
+        bundle: None,
         paths: args.rules.clone(),
         optional: Vec::new(),
         builtin: args.rules.is_empty(),

@@ -49,6 +49,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             optional: vec![own_rules.clone()],
             builtin: true,
             projects: Vec::new(),
+            bundle: None,
         },
         enforce_in: None,
         protect: Vec::new(),
@@ -64,6 +65,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         rule_budget_ns: RULE_BUDGET_NS,
         instance: Some(super::sensor::INSTANCE.into()),
         on_exit: OnExit::Lift,
+        fleet: None,
         when_ready: Box::new(move |told| {
             console::line(&format!(
                 "picket is up on this host with {told}\n  findings appear below as they happen\n  \

@@ -1,14 +1,14 @@
 //! What every handler can reach.
 
-use super::fleet::FleetActions;
 use super::metrics::Metrics;
 use crate::auth::{Limiter, Passwords};
 use crate::config::ApiLimits;
+use crate::fleet::Fleet;
 use picket_store::{Micros, Store, Uuid};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::{Semaphore, watch};
 
 /// Uses of tokens that wait to be stored, at most.
@@ -30,8 +30,8 @@ pub struct AppParts {
     pub limits: ApiLimits,
     /// True once the server stops: streams end.
     pub stopping: watch::Receiver<bool>,
-    /// What is done about bundles and roll-outs; none where no fleet is served.
-    pub fleet: Option<Arc<dyn FleetActions>>,
+    /// The fleet's half; gone where none is served.
+    pub fleet: Weak<Fleet>,
     pub(super) requests: Limiter<IpAddr>,
     pub(super) log_ins: Limiter<String>,
     pub(super) streams: Arc<Semaphore>,
@@ -58,7 +58,7 @@ impl App {
         metrics: Arc<Metrics>,
         limits: ApiLimits,
         stopping: watch::Receiver<bool>,
-        fleet: Option<Arc<dyn FleetActions>>,
+        fleet: Weak<Fleet>,
     ) -> App {
         App(Arc::new(AppParts {
             requests: Limiter::new(limits.requests_per_second, limits.burst),

@@ -2,16 +2,15 @@
 
 use super::App;
 use super::extract::{Json, Path, Query};
-use super::fleet::actions;
 use super::problem::{Code, Problem};
-use super::rollouts::RolloutView;
+use super::projects::Names;
 use super::values::{Page, Time, cursor, page_size, single};
 use super::who::Who;
-use crate::auth::Permission;
+use crate::auth::{Permission, Scope};
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use picket_store::{Bundle, Kind, StoreError, Uuid};
+use picket_store::{Bundle, Uuid};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -52,17 +51,6 @@ pub(super) struct BundlesQuery {
     cursor: Option<String>,
 }
 
-/// What to publish.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PublishRequest {
-    /// For whom.
-    scope: String,
-    /// Why.
-    #[serde(default)]
-    reason: String,
-}
-
 fn view(bundle: Bundle) -> BundleView {
     BundleView {
         id: bundle.id.to_string(),
@@ -76,23 +64,43 @@ fn view(bundle: Bundle) -> BundleView {
     }
 }
 
-/// The project that a scope is of; none: it is for every sensor.
-pub(super) async fn project_of_scope(app: &App, scope: &str) -> Result<Option<Uuid>, Problem> {
-    match app.store.definition_named(Kind::Project, scope).await {
-        Ok(project) => Ok(Some(project.id)),
-        Err(StoreError::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
+/// The scope of sensors that are in no project.
+const NOWHERE: &str = "fleet:";
+
+/// The projects that a scope is made of: their names, joined by `+`. None: it cannot
+/// be told, and is only for those who see everything.
+async fn projects_of_scope(app: &App, scope: &str) -> Result<Option<Vec<Uuid>>, Problem> {
+    if scope == NOWHERE {
+        return Ok(Some(Vec::new()));
     }
+    let names = Names::read(app).await?;
+    Ok(scope.split('+').map(|name| names.id(name)).collect())
 }
 
-/// Refuses one who may not see a scope.
+/// Refuses one who may not see a scope: a bundle holds the rules of all its projects.
 pub(super) async fn may_see(app: &App, who: &Who, scope: &str) -> Result<(), Problem> {
-    who.needs(Permission::Read)?;
-    let project = project_of_scope(app, scope).await?;
-    if who.rights.may_see(project.as_slice()) {
+    let readable = who.needs(Permission::Read)?;
+    let seen = match projects_of_scope(app, scope).await? {
+        Some(projects) => projects.iter().all(|project| readable.covers(*project)),
+        None => readable == Scope::All,
+    };
+    if seen {
         Ok(())
     } else {
         Err(Problem::not_found("scope", scope))
+    }
+}
+
+/// Refuses one who may not do this to a scope.
+pub(super) async fn needs_in_scope(
+    app: &App,
+    who: &Who,
+    right: Permission,
+    scope: &str,
+) -> Result<(), Problem> {
+    match projects_of_scope(app, scope).await? {
+        Some(projects) => who.needs_in(right, &projects),
+        None => who.needs_everywhere(right),
     }
 }
 
@@ -150,21 +158,4 @@ pub(super) async fn signed(
     let bytes = app.store.bundle_bytes(bundle.id).await?;
     let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
     Ok((kind, bytes).into_response())
-}
-
-/// Sign what is defined for a scope, and begin to roll it out
-#[utoipa::path(post, path = "/bundles", tag = "bundles", operation_id = "publish_bundle", request_body = PublishRequest,
-    responses((status = 201, body = RolloutView), (status = 403, body = Problem), (status = 409, body = Problem),
-        (status = 503, body = Problem)))]
-pub(super) async fn publish(
-    State(app): State<App>,
-    who: Who,
-    Json(request): Json<PublishRequest>,
-) -> Result<(StatusCode, Json<RolloutView>), Problem> {
-    who.needs(Permission::Write)?;
-    let project = project_of_scope(&app, &request.scope).await?;
-    who.needs_in(Permission::Write, project.as_slice())?;
-    let cause = who.cause(request.reason);
-    let rollout = actions(&app)?.publish(&request.scope, &cause).await?;
-    Ok((StatusCode::CREATED, Json(rollout.into())))
 }

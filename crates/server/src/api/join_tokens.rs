@@ -2,10 +2,10 @@
 
 use super::App;
 use super::extract::{Json, Path, Query};
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use super::values::{Page, PageQuery, Time, cursor, id, now, page_size, single};
 use super::who::Who;
-use crate::auth::{Permission, Secret};
+use crate::auth::Permission;
 use axum::extract::State;
 use axum::http::StatusCode;
 use picket_store::{JoinToken, NewJoinToken, Uuid};
@@ -106,7 +106,8 @@ pub(super) async fn list(
 ///
 /// It is shown once: only its hash is kept.
 #[utoipa::path(post, path = "/join-tokens", tag = "sensors", operation_id = "create_join_token", request_body = NewJoin,
-    responses((status = 201, body = MadeJoin), (status = 403, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 201, body = MadeJoin), (status = 403, body = Problem), (status = 422, body = Problem),
+        (status = 503, body = Problem)))]
 pub(super) async fn create(
     State(app): State<App>,
     who: Who,
@@ -122,7 +123,11 @@ pub(super) async fn create(
     if expires_at.0 <= at {
         return Err(Problem::invalid("expires_at: it is over already"));
     }
-    let secret = Secret::new("pkj").map_err(Problem::internal)?;
+    let Some(fleet) = app.fleet.upgrade() else {
+        let why = "this server takes no sensors in";
+        return Err(Problem::new(Code::Unavailable, why));
+    };
+    let secret = fleet.join_token().map_err(Problem::internal)?;
     let token = NewJoinToken {
         hash: secret.hash(),
         labels: new.labels,
@@ -135,7 +140,7 @@ pub(super) async fn create(
         .await?;
     let made = MadeJoin {
         id: token.id.to_string(),
-        token: secret.reveal().to_owned(),
+        token: secret.to_string(),
         expires_at,
     };
     Ok((StatusCode::CREATED, Json(made)))

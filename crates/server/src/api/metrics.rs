@@ -27,10 +27,6 @@ pub struct Metrics {
     pub(super) log_ins_failed: AtomicU64,
     pub(super) refused: AtomicU64,
     pub(super) streams: AtomicI64,
-    /// Findings stored.
-    pub findings_stored: AtomicU64,
-    /// Findings that could not be stored, or were refused.
-    pub findings_lost: AtomicU64,
 }
 
 impl Metrics {
@@ -92,16 +88,6 @@ impl Metrics {
                 "Requests over the rate limit",
                 &self.refused,
             ),
-            (
-                "picket_findings_stored_total",
-                "Findings stored by this server",
-                &self.findings_stored,
-            ),
-            (
-                "picket_findings_lost_total",
-                "Findings that were not stored",
-                &self.findings_lost,
-            ),
         ];
         for (name, help, count) in counters {
             family(&mut out, name, "counter", help);
@@ -126,7 +112,7 @@ impl Metrics {
     }
 }
 
-fn family(out: &mut String, name: &str, kind: &str, help: &str) {
+pub(super) fn family(out: &mut String, name: &str, kind: &str, help: &str) {
     let _ = writeln!(out, "# HELP {name} {help}.\n# TYPE {name} {kind}");
 }
 

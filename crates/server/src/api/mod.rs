@@ -14,7 +14,6 @@ mod bundles;
 mod definitions;
 mod extract;
 mod findings;
-mod fleet;
 mod guard;
 mod join_tokens;
 mod live;
@@ -33,7 +32,6 @@ mod values;
 mod who;
 
 pub use app::{App, AppParts};
-pub use fleet::{FleetActions, RolloutAction};
 pub use metrics::Metrics;
 pub use router::{openapi, ops_router, router};
 pub(crate) use values::now;

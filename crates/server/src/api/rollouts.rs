@@ -1,16 +1,15 @@
 //! Roll-outs of bundles.
 
 use super::App;
-use super::bundles::{may_see, project_of_scope};
+use super::bundles::{may_see, needs_in_scope};
 use super::extract::{Json, Path, Query};
-use super::fleet::{RolloutAction, actions};
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use super::sensors::Reason;
 use super::values::{Page, Time, cursor, id, page_size, single};
 use super::who::Who;
 use crate::auth::Permission;
 use axum::extract::State;
-use picket_store::{Rollout, Uuid};
+use picket_store::{Rollout, RolloutState, StoreError, Uuid};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -122,64 +121,101 @@ pub(super) async fn get(
     Ok(Json(seen(&app, &who, &id).await?.into()))
 }
 
+/// Where a roll-out goes on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum GoOn {
+    /// With the first sensors: they are watched again.
+    #[default]
+    Canary,
+    /// With all.
+    Full,
+}
+
+/// How a roll-out goes on, and why.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Resume {
+    /// With whom; left out: the first sensors.
+    #[serde(default)]
+    to: GoOn,
+    /// Why.
+    #[serde(default)]
+    reason: String,
+}
+
+/// Moves a roll-out. The servers' directors hear of it by the store.
 async fn act(
     app: &App,
     who: &Who,
     id: &str,
     right: Permission,
-    action: RolloutAction,
-    reason: Reason,
+    state: RolloutState,
+    reason: String,
 ) -> Result<Json<RolloutView>, Problem> {
     who.needs(right)?;
     let rollout = seen(app, who, id).await?;
-    let project = project_of_scope(app, &rollout.scope).await?;
-    who.needs_in(right, project.as_slice())?;
-    let cause = who.cause(reason.reason);
-    let rollout = actions(app)?.act(rollout.id, action, &cause).await?;
-    Ok(Json(rollout.into()))
+    needs_in_scope(app, who, right, &rollout.scope).await?;
+    let cause = who.cause(reason);
+    let (id, version) = (rollout.id, rollout.version);
+    let moved = app
+        .store
+        .move_rollout(id, version, state, rollout.progress, &cause)
+        .await
+        .map_err(|error| match error {
+            // A director was faster.
+            StoreError::Conflict { .. } => {
+                Problem::new(Code::Conflict, "it has just moved on: look again")
+            }
+            error => error.into(),
+        })?;
+    Ok(Json(moved.into()))
 }
 
 /// Halt a roll-out: nobody else gets the bundle
 #[utoipa::path(post, path = "/rollouts/{id}/halt", tag = "bundles", operation_id = "halt_rollout",
     params(("id" = String, Path, description = "The roll-out's id")), request_body = Reason,
     responses((status = 200, body = RolloutView), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 409, body = Problem), (status = 503, body = Problem)))]
+        (status = 409, body = Problem)))]
 pub(super) async fn halt(
     State(app): State<App>,
     who: Who,
     Path(id): Path<String>,
     Json(reason): Json<Reason>,
 ) -> Result<Json<RolloutView>, Problem> {
-    let (right, action) = (Permission::Respond, RolloutAction::Halt);
-    act(&app, &who, &id, right, action, reason).await
+    let (right, state) = (Permission::Respond, RolloutState::Halted);
+    act(&app, &who, &id, right, state, reason.reason).await
 }
 
 /// Let a halted roll-out go on
 #[utoipa::path(post, path = "/rollouts/{id}/resume", tag = "bundles", operation_id = "resume_rollout",
-    params(("id" = String, Path, description = "The roll-out's id")), request_body = Reason,
+    params(("id" = String, Path, description = "The roll-out's id")), request_body = Resume,
     responses((status = 200, body = RolloutView), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 409, body = Problem), (status = 503, body = Problem)))]
+        (status = 409, body = Problem)))]
 pub(super) async fn resume(
     State(app): State<App>,
     who: Who,
     Path(id): Path<String>,
-    Json(reason): Json<Reason>,
+    Json(resume): Json<Resume>,
 ) -> Result<Json<RolloutView>, Problem> {
-    let (right, action) = (Permission::Write, RolloutAction::Resume);
-    act(&app, &who, &id, right, action, reason).await
+    let state = match resume.to {
+        GoOn::Canary => RolloutState::Canary,
+        GoOn::Full => RolloutState::Full,
+    };
+    act(&app, &who, &id, Permission::Write, state, resume.reason).await
 }
 
 /// Take a roll-out back: those who have the bundle get the one before, as a new version
 #[utoipa::path(post, path = "/rollouts/{id}/rollback", tag = "bundles", operation_id = "roll_back_rollout",
     params(("id" = String, Path, description = "The roll-out's id")), request_body = Reason,
     responses((status = 200, body = RolloutView), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 409, body = Problem), (status = 503, body = Problem)))]
+        (status = 409, body = Problem)))]
 pub(super) async fn roll_back(
     State(app): State<App>,
     who: Who,
     Path(id): Path<String>,
     Json(reason): Json<Reason>,
 ) -> Result<Json<RolloutView>, Problem> {
-    let (right, action) = (Permission::Respond, RolloutAction::RollBack);
-    act(&app, &who, &id, right, action, reason).await
+    let (right, state) = (Permission::Respond, RolloutState::RolledBack);
+    act(&app, &who, &id, right, state, reason.reason).await
 }

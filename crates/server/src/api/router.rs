@@ -70,7 +70,7 @@ fn v1() -> OpenApiRouter<App> {
         .routes(routes!(sensors::rules))
         .routes(routes!(join_tokens::list, join_tokens::create))
         .routes(routes!(join_tokens::revoke))
-        .routes(routes!(bundles::list, bundles::publish))
+        .routes(routes!(bundles::list))
         .routes(routes!(bundles::get))
         .routes(routes!(bundles::signed))
         .routes(routes!(rollouts::list))

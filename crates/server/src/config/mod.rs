@@ -6,6 +6,7 @@
 
 mod raw;
 
+use crate::fleet::FleetConfig;
 use picket_store::{Keep, Location};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,16 @@ pub const LISTEN: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(
     std::net::Ipv4Addr::LOCALHOST,
     8443,
 ));
+
+/// Where sensors come in if nobody says otherwise.
+pub const SENSORS: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(
+    std::net::Ipv4Addr::LOCALHOST,
+    SENSORS_PORT,
+));
+/// The port where sensors look for a server.
+const SENSORS_PORT: u16 = 8444;
+/// Where the authority's keys lie, below the data folder.
+const FLEET: &str = "fleet";
 
 /// A server's configuration, checked.
 #[derive(Debug, Clone)]
@@ -39,6 +50,8 @@ pub struct Config {
     pub log: Log,
     /// How long findings stay.
     pub findings: Retention,
+    /// How sensors are served.
+    pub fleet: FleetConfig,
 }
 
 /// Encryption at the API.
@@ -161,6 +174,7 @@ impl Config {
                 json: false,
             },
             findings: Retention::default(),
+            fleet: FleetConfig::new(data.join(FLEET), SENSORS),
         }
     }
 
@@ -233,6 +247,12 @@ mod tests {
             keep_days = 7
             keep_count = 1000
             keep_gib = 2
+            [fleet]
+            listen = "127.0.0.1:9002"
+            heartbeat_seconds = 5
+            [fleet.plan]
+            watch_seconds = 7
+            canary = { share = { percent = 5 } }
         "#;
         let config = Config::parse(Path::new("server.toml"), text).unwrap();
         assert_eq!(config.tls, Tls::Off);
@@ -241,6 +261,8 @@ mod tests {
         assert_eq!(config.findings.age, Duration::from_secs(7 * 24 * 3600));
         assert_eq!(config.findings.keep.findings, Some(1000));
         assert_eq!(config.findings.keep.bytes, Some(2 << 30));
+        assert_eq!(config.fleet.listen, "127.0.0.1:9002".parse().unwrap());
+        assert_eq!(config.fleet.plan.watch_seconds, 7);
         assert!(config.log.json);
         assert_eq!(config.ops, Some("127.0.0.1:9001".parse().unwrap()));
     }
@@ -275,6 +297,12 @@ mod tests {
                 "server.toml:2:13:",
                 "findings.keep_days",
             ),
+            (
+                "[fleet]\nheartbeat_seconds = 0",
+                "server.toml:2:21:",
+                "fleet.heartbeat_seconds",
+            ),
+            ("[fleet.plan]\nwatch = 1", "server.toml:2:1:", "watch"),
             ("data = \n", "server.toml:1:", "data"),
         ] {
             let error = wrong(text);

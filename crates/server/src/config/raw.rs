@@ -1,6 +1,7 @@
 //! The file as it is written, with the place of each value.
 
-use super::{ApiLimits, Config, DATA, LISTEN, Log, Retention, Tls};
+use super::{ApiLimits, Config, DATA, LISTEN, Log, Retention, SENSORS_PORT, Tls};
+use crate::fleet::{FleetConfig, Plan};
 use picket_store::Keep;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ struct File {
     ops: RawOps,
     log: RawLog,
     findings: RawFindings,
+    fleet: RawFleet,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -62,6 +64,14 @@ struct RawLog {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+struct RawFleet {
+    listen: Option<SocketAddr>,
+    heartbeat_seconds: Option<Spanned<u32>>,
+    plan: Option<Plan>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct RawFindings {
     keep_days: Option<Spanned<u32>>,
     keep_count: Option<Spanned<u32>>,
@@ -87,6 +97,7 @@ pub(super) fn resolve(text: &str) -> Result<Config, Wrong> {
         ops: file.ops.listen,
         log: log(&file.log)?,
         findings: findings(&file.findings)?,
+        fleet: fleet(file.fleet, listen, defaults.fleet)?,
         data,
         listen,
         store,
@@ -222,6 +233,21 @@ fn log(raw: &RawLog) -> Result<Log, Wrong> {
         },
     };
     Ok(Log { level, json })
+}
+
+fn fleet(raw: RawFleet, api: SocketAddr, usual: FleetConfig) -> Result<FleetConfig, Wrong> {
+    let heartbeat = at_least_one(&raw.heartbeat_seconds, "fleet.heartbeat_seconds")?;
+    Ok(FleetConfig {
+        // Where the API is reachable from, sensors are too.
+        listen: raw
+            .listen
+            .unwrap_or_else(|| SocketAddr::new(api.ip(), SENSORS_PORT)),
+        heartbeat: heartbeat.map_or(usual.heartbeat, |seconds| {
+            Duration::from_secs(seconds.into())
+        }),
+        plan: raw.plan.unwrap_or(usual.plan),
+        ..usual
+    })
 }
 
 fn findings(raw: &RawFindings) -> Result<Retention, Wrong> {
