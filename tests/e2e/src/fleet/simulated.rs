@@ -29,6 +29,7 @@ struct Seen {
     applied: Vec<String>,
     told: Vec<String>,
     findings: u64,
+    floods: bool,
     slow: bool,
 }
 
@@ -52,7 +53,10 @@ impl Host for Pretending {
         with(&self.seen, |seen| {
             match self.will {
                 Will::Fail(word) if text.contains(word) => return Err("it will not".to_owned()),
-                Will::Flood(word, count) if text.contains(word) => seen.findings += count,
+                Will::Flood(word, count) => {
+                    seen.findings += count;
+                    seen.floods = text.contains(word);
+                }
                 Will::Slow(word) => seen.slow = text.contains(word),
                 _ => {}
             }
@@ -67,11 +71,9 @@ impl Host for Pretending {
             if seen.slow {
                 report.over_budget.push("slow".to_owned());
             }
-            let told = seen.applied.len() as u64;
-            report.stats.matches.insert("any".to_owned(), 0);
             // The first report of a bundle is where its findings are counted from.
-            if told > 0 && seen.findings > 0 {
-                report.stats.matches.insert("any".to_owned(), seen.findings);
+            report.stats.matches.insert("any".to_owned(), seen.findings);
+            if seen.floods {
                 seen.findings += 1_000;
             }
         });
