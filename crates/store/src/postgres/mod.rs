@@ -101,6 +101,7 @@ impl Backend for PostgresBackend {
     async fn close(&self) {
         self.listener.abort();
         self.pool.close().await;
+        self.board.close();
     }
 }
 

@@ -101,6 +101,7 @@ impl Backend for SqliteBackend {
     async fn close(&self) {
         self.writer.close().await;
         self.readers.close().await;
+        self.board.close();
     }
 }
 

@@ -204,7 +204,6 @@ mod tests {
         assert!(a.is_ok() && b.is_err() && c.is_ok());
         assert_eq!(scopes(&store).await, "ac");
         store.close().await;
-        drop(store);
         // What was taken back is not told.
         let mut told = 0;
         while changes.next().await.is_some() {
