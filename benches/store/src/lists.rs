@@ -27,7 +27,7 @@ pub async fn measure(store: &dyn Store, findings: usize) -> Result<()> {
             projects: Some(vec![sample::SMALL_PROJECT, sample::LARGE_PROJECT]), ..all()
         }),
     ];
-    println!("  a page of {ROWS}: median and 99th of {TIMES}, ms");
+    println!("\n| a page of {ROWS}, {TIMES} times | median, ms | 99th, ms |\n|---|---|---|");
     for (name, filter) in filters {
         let mut took = Vec::with_capacity(TIMES);
         for time in 0..TIMES {
@@ -46,7 +46,7 @@ pub async fn measure(store: &dyn Store, findings: usize) -> Result<()> {
         took.sort_unstable();
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
         let (median, worst) = (ms(took[TIMES / 2]), ms(took[TIMES * 99 / 100]));
-        println!("  {name:18} {median:8.2} {worst:8.2}");
+        println!("| {name} | {median:.2} | {worst:.2} |");
     }
     Ok(())
 }

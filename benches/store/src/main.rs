@@ -56,7 +56,9 @@ async fn main() -> Result<()> {
 
 async fn measure(name: &str, location: &Location, findings: usize) -> Result<()> {
     let store = open(location).await?;
-    println!("{name}\n  findings a delivery, deliveries at once: findings/s");
+    println!(
+        "### {name}\n\n| findings a delivery | deliveries at once | findings/s |\n|---|---|---|"
+    );
     let mut next = 0;
     for (batch, at_once) in LOADS {
         // One finding a delivery is slow: fewer of them, and the rest in large ones.
@@ -71,7 +73,7 @@ async fn measure(name: &str, location: &Location, findings: usize) -> Result<()>
             share
         };
         let rate = load(&store, next..next + share, batch, at_once).await?;
-        println!("  {batch:5} x {at_once:2}  {rate:10.0}");
+        println!("| {batch} | {at_once} | {rate:.0} |");
         next += share;
     }
     lists::measure(&*store, findings).await?;
@@ -90,7 +92,7 @@ async fn measure(name: &str, location: &Location, findings: usize) -> Result<()>
         }
     }
     let rate = deleted as f64 / begun.elapsed().as_secs_f64();
-    println!("  retention deletes {rate:.0}/s\n");
+    println!("\nRetention deletes {rate:.0} findings/s.\n");
     store.close().await;
     Ok(())
 }
