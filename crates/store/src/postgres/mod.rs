@@ -41,16 +41,19 @@ impl PostgresBackend {
             .application_name("picket")
             .disable_statement_logging();
         let place = place_of(&options);
+        let open_error = |source| StoreError::Open {
+            place: place.clone(),
+            source,
+        };
+        // Not from the pool, which would try for long, and then say that it took long.
+        let mut connection = options.connect().await.map_err(open_error)?;
+        schema::bring_up_to_date(&mut connection, &place).await?;
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE)
             .connect_with(options)
             .await
-            .map_err(|source| StoreError::Open {
-                place: place.clone(),
-                source,
-            })?;
-        schema::bring_up_to_date(&pool, &place).await?;
+            .map_err(open_error)?;
         let board = Board::new();
         let listener = listen::start(&pool, board.clone(), &place).await?;
         Ok(PostgresBackend {
