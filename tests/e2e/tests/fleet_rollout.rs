@@ -102,7 +102,7 @@ fn failures_floods_and_costs_halt_it_where_it_is() -> Result<()> {
         Will::Slow("WORSE"),
     ];
     for will in wills {
-        let mut fleet = Fleet::new(20, |plan| plan.watch_seconds = 20, |_| will)?;
+        let mut fleet = Fleet::new(20, |plan| plan.watch_seconds = 6, |_| will)?;
         fleet.change("WORSE")?;
         let halted = fleet.state(RolloutState::Halted)?;
         ensure!(!halted.reason.is_empty());
