@@ -47,6 +47,38 @@ pub struct Live<S> {
     pub switch: Switch,
     /// What is taken over from the run before, and left to the next.
     pub takeover: Takeover,
+    /// When losses were looked at.
+    pub looked: Looked,
+}
+
+/// When losses were last looked at, and whether there were some.
+#[derive(Debug, Clone, Copy)]
+pub struct Looked {
+    boot_ns: u64,
+    losing: bool,
+}
+
+impl Default for Looked {
+    fn default() -> Looked {
+        Looked {
+            boot_ns: boot_ns(),
+            losing: false,
+        }
+    }
+}
+
+impl Looked {
+    /// Counts the time since the last look as blind, if something was lost in it.
+    fn again(&mut self, now_ns: u64, losing: bool, stats: &mut Stats) {
+        if losing {
+            stats.blind_intervals += u64::from(!self.losing);
+            stats.blind_ns += now_ns.saturating_sub(self.boot_ns);
+        }
+        *self = Looked {
+            boot_ns: now_ns,
+            losing,
+        };
+    }
 }
 
 impl<S: Sink> Live<S> {
@@ -264,7 +296,10 @@ impl<S: Sink> Live<S> {
     fn count(&mut self) -> Result<(), ProbeError> {
         let drops = self.probes.drops()?;
         let lost_before = Stats::total(&self.pipeline.stats.lost);
-        if drops.total() > lost_before {
+        let losing = drops.total() > lost_before;
+        let stats = &mut self.pipeline.stats;
+        self.looked.again(boot_ns(), losing, stats);
+        if losing {
             let text = format!(
                 "the kernel had no room for {} records ({drops}): what they said was not judged",
                 drops.total() - lost_before

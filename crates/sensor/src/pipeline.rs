@@ -313,6 +313,7 @@ impl<S: Sink> Pipeline<S> {
             boot_ns: held.boot_ns,
         };
         let responses = self.responder.respond(&new, case, kernel);
+        self.stats.decided(responses.decisions());
         for policy in &responses.tripped {
             let text = format!(
                 "policy {policy} has used up its budget: it simulates from here on, until its pause \

@@ -1,6 +1,7 @@
 //! What the sensor has seen, decided and had to give up.
 
 use picket_model::EventClass;
+use picket_model::finding::{Decision, Mechanism, Outcome};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -27,6 +28,15 @@ pub struct Stats {
     pub lost_findings: u64,
     /// Kills carried out.
     pub kills: u64,
+    /// What acted on events, by mechanism: an event that was refused and whose process
+    /// was killed counts for both.
+    pub actions: BTreeMap<Cow<'static, str>, u64>,
+    /// Policies' decisions that did not act, by what held them back.
+    pub held_back: BTreeMap<Cow<'static, str>, u64>,
+    /// Times the kernel began to lose records.
+    pub blind_intervals: u64,
+    /// How long it lost some, to the second in which it was looked at, nanoseconds.
+    pub blind_ns: u64,
     /// Reloads applied.
     pub reloads: u64,
 }
@@ -48,6 +58,29 @@ impl Stats {
         }
     }
 
+    /// Counts what policies decided about one event.
+    pub fn decided(&mut self, decisions: &[Decision]) {
+        let mut acted: Vec<Mechanism> = Vec::new();
+        for decision in decisions {
+            let held_back = match &decision.outcome {
+                Outcome::Acted { .. } => {
+                    // Several policies' kill of a process is one.
+                    let new = decision.mechanisms.iter().filter(|one| !acted.contains(one));
+                    let new: Vec<Mechanism> = new.copied().collect();
+                    acted.extend(new);
+                    continue;
+                }
+                Outcome::Simulated => "simulated",
+                Outcome::Withheld(why) => why.name(),
+                Outcome::Failed { .. } => "failed",
+            };
+            *self.held_back.entry(held_back.into()).or_default() += 1;
+        }
+        for mechanism in acted {
+            *self.actions.entry(mechanism.name().into()).or_default() += 1;
+        }
+    }
+
     /// Total of a map.
     pub fn total<K>(map: &BTreeMap<K, u64>) -> u64 {
         map.values().sum()
@@ -64,8 +97,16 @@ impl std::fmt::Display for Stats {
         write!(f, "\nundecided: {}", Stats::total(&self.undecided))?;
         list(f, &self.undecided)?;
         write!(f, "\nkilled: {}, reloads: {}", self.kills, self.reloads)?;
+        if !self.actions.is_empty() {
+            write!(f, "\nactions: {}", Stats::total(&self.actions))?;
+            list(f, &self.actions)?;
+        }
         write!(f, "\nlost in the kernel: {}", Stats::total(&self.lost))?;
         list(f, &self.lost)?;
+        if self.blind_intervals > 0 {
+            let seconds = self.blind_ns.div_ceil(1_000_000_000);
+            write!(f, ", within {seconds} s")?;
+        }
         write!(
             f,
             "\nbad records: {}, findings no output took: {}, processes evicted: {}",

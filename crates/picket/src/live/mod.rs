@@ -2,6 +2,7 @@
 
 mod fleet;
 mod footing;
+mod metrics;
 mod output;
 mod reload;
 mod setup;

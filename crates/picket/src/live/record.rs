@@ -67,6 +67,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         instance: None,
         on_exit: OnExit::Lift,
         fleet: None,
+        metrics: None,
         when_ready: Box::new(|_| {}),
     };
     match args.format {

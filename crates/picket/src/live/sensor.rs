@@ -3,6 +3,7 @@
 use super::Format;
 use super::fleet::{Joined, Membership, join_token};
 use super::footing::Footing;
+use super::metrics::{Endpoint, MetricsAddress, Source};
 use super::output::{self, Queue};
 use super::reload::{self, Request, Upkeep};
 use super::setup::{self, HostContext, RulePaths, Standings, summary};
@@ -15,7 +16,7 @@ use picket_model::ClassSet;
 use picket_probe::{Pins, ProbeConfig, Probes};
 use picket_sensor::costs::{Costs, RULE_BUDGET_NS};
 use picket_sensor::fleet::ServerUrl;
-use picket_sensor::live::{self, Live, Switch, Tap};
+use picket_sensor::live::{self, Live, Looked, Switch, Tap};
 use picket_sensor::pipeline::Pipeline;
 use picket_sensor::process::IsRuntime;
 use picket_sensor::response::{Ledger, PidfdKiller, Protected, ProtectedSet, Responder};
@@ -101,6 +102,9 @@ pub struct Args {
     /// oldest of the lowest severity first
     #[arg(long, value_name = "MIB", default_value_t = SPOOL_MIB, value_parser = clap::value_parser!(u64).range(1..=65_536))]
     pub spool: u64,
+    /// Serve /metrics, /healthz and /readyz over HTTP: a port (this host alone can ask) or IP:PORT
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics: Option<MetricsAddress>,
 }
 
 fn ring_size(text: &str) -> Result<u32, String> {
@@ -153,6 +157,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         },
         when_ready: Box::new(|_| {}),
         fleet,
+        metrics: args.metrics,
     };
     session.run()
 }
@@ -193,12 +198,18 @@ pub struct Session {
     pub when_ready: Box<dyn FnOnce(&str)>,
     /// The fleet that it is part of.
     pub fleet: Option<Membership>,
+    /// Where metrics are served.
+    pub metrics: Option<MetricsAddress>,
 }
 
 impl Session {
     /// Runs until a signal or the end of its time; prints the counters.
     pub fn run(self) -> Result<ExitCode> {
         let (requester, requests) = requests(self.duration)?;
+        let source = Arc::new(Source::default());
+        // First: a probe sees that it starts, and an address that is taken stops it
+        // before anything is armed.
+        let endpoint = serve_metrics(self.metrics, &source)?;
         let mut rules = self.rules.clone();
         let mut fleet = self.fleet.map(Joined::open).transpose()?;
         let watch = reload::watch(&rules);
@@ -292,6 +303,7 @@ impl Session {
             always: self.always,
             switch: Switch::new(self.state.clone()),
             takeover,
+            looked: Looked::default(),
         };
         live.prime()?;
         let powers = live.powers();
@@ -303,6 +315,7 @@ impl Session {
         if let Some(socket) = &socket {
             serve(socket, Desk::new(control.clone(), self.state))?;
         }
+        source.armed(control.clone());
         (self.when_ready)(&told);
         console::line(&format!("watching with {told}"));
         console::line("ready");
@@ -310,15 +323,37 @@ impl Session {
             .map(|fleet| fleet.start(&host.hostname, &powers, requester, control.clone()))
             .transpose()?;
 
+        if let Some(line) = &line {
+            source.joined(line.view());
+        }
+
         reload::serve(rules, &context, watch.as_ref(), upkeep, requests, &control);
         let stats = join(events, "the event thread")??;
         join(writer, "the output thread")??;
+        drop(endpoint);
         if let Some(line) = line {
             line.stop();
         }
         finish(&stats);
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Serves metrics, if that is asked for.
+fn serve_metrics(
+    address: Option<MetricsAddress>,
+    source: &Arc<Source>,
+) -> Result<Option<Endpoint>> {
+    let Some(MetricsAddress(address)) = address else {
+        return Ok(None);
+    };
+    let endpoint = Endpoint::start(address, source.clone())?;
+    let address = endpoint.address();
+    console::line(&format!("metrics: http://{address}/metrics"));
+    if !address.ip().is_loopback() {
+        console::note("metrics are not encrypted, and whoever reaches that address can read them");
+    }
+    Ok(Some(endpoint))
 }
 
 /// Answers at the control socket.

@@ -66,6 +66,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         instance: Some(super::sensor::INSTANCE.into()),
         on_exit: OnExit::Lift,
         fleet: None,
+        metrics: None,
         when_ready: Box::new(move |told| {
             console::line(&format!(
                 "picket is up on this host with {told}\n  findings appear below as they happen\n  \

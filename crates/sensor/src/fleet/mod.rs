@@ -25,12 +25,14 @@ pub use kept::{Kept, KeptError};
 pub use line::{BadUrl, ServerUrl};
 
 use crate::enforce::RuleState;
-use crate::spool::Spool;
+use crate::spool::{Spool, SpoolState};
 use crate::stats::Stats;
 use picket_lang::Source;
+use picket_proto::bundle::Applied;
 use picket_proto::fleet::JoinToken;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, watch};
 
 /// The folder below a sensor's state in which all of it lies.
@@ -98,9 +100,42 @@ pub trait Host: Send + Sync + 'static {
 
 /// What other threads share with the line.
 pub struct Line {
-    spool: Arc<Spool>,
+    view: LineView,
     stop: watch::Sender<bool>,
     thread: std::thread::JoinHandle<()>,
+}
+
+/// What can be seen of the line from outside.
+#[derive(Clone)]
+pub struct LineView {
+    spool: Arc<Spool>,
+    kept: Arc<Mutex<Kept>>,
+    connected: Arc<AtomicBool>,
+}
+
+/// How the line stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LineState {
+    /// Whether the server answers.
+    pub connected: bool,
+    /// The bundle in force.
+    pub applied: Option<Applied>,
+    /// What waits for the server.
+    pub spool: SpoolState,
+}
+
+impl LineView {
+    /// How it stands now.
+    pub fn state(&self) -> LineState {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let applied = kept.current().cloned();
+        drop(kept);
+        LineState {
+            connected: self.connected.load(Ordering::Relaxed),
+            applied,
+            spool: self.spool.state(),
+        }
+    }
 }
 
 /// Wakes the line when the spool has something.
@@ -130,15 +165,21 @@ pub fn start(
         .max_blocking_threads(1)
         .thread_keep_alive(std::time::Duration::from_secs(1))
         .build()?;
-    let own = spool.clone();
+    let view = LineView {
+        spool,
+        kept: Arc::new(Mutex::new(kept)),
+        connected: Arc::default(),
+    };
+    let own = view.clone();
     let thread = std::thread::Builder::new()
         .name("picket-fleet".into())
         .spawn(move || {
             let session = session::Session {
                 config,
-                spool: own,
+                spool: own.spool,
                 bell: bell.0,
-                kept: Arc::new(Mutex::new(kept)),
+                kept: own.kept,
+                connected: own.connected,
                 host,
                 stopped,
             };
@@ -147,18 +188,23 @@ pub fn start(
             runtime.shutdown_background();
         })?;
     Ok(Line {
-        spool,
+        view,
         stop,
         thread,
     })
 }
 
 impl Line {
+    /// How it stands, for whoever wants to look at it.
+    pub fn view(&self) -> LineView {
+        self.view.clone()
+    }
+
     /// Delivers what can be delivered in a moment, and ends. What is left stays in the
     /// spool.
     pub fn stop(self) {
         let _ = self.stop.send(true);
         let _ = self.thread.join();
-        self.spool.sync();
+        self.view.spool.sync();
     }
 }

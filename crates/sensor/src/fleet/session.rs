@@ -9,6 +9,7 @@ use crate::live::epoch_ns;
 use crate::spool::Spool;
 use picket_proto::fleet::wire::fleet_client::FleetClient;
 use picket_proto::fleet::{PROTOCOL, RETRY_AFTER_MS, wire};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
@@ -29,6 +30,8 @@ pub(super) struct Session {
     pub spool: Arc<Spool>,
     pub bell: Arc<Notify>,
     pub kept: Arc<Mutex<Kept>>,
+    /// Whether a stream is open and the server has said Welcome.
+    pub connected: Arc<AtomicBool>,
     pub host: Arc<dyn Host>,
     pub stopped: watch::Receiver<bool>,
 }
@@ -122,7 +125,9 @@ impl Session {
                             self.config.server
                         ));
                     }
-                    Stream::hold(&mut self, &mut run, client, identity).await
+                    let end = Stream::hold(&mut self, &mut run, client, identity).await;
+                    self.connected.store(false, Ordering::Relaxed);
+                    end
                 }
                 Err(end) => end,
             };

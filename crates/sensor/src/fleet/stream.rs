@@ -12,6 +12,7 @@ use picket_proto::fleet::{MAX_FINDINGS, MAX_FINDINGS_BYTES, MAX_RULES, PROTOCOL}
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -119,6 +120,7 @@ impl Stream<'_> {
         if let Some(membership) = &welcome.membership {
             self.join(membership);
         }
+        self.session.connected.store(true, Ordering::Relaxed);
         let beat = Duration::from_millis(welcome.heartbeat_ms.into());
         let beat = beat.clamp(SHORTEST_BEAT, LONGEST_BEAT);
         let mut beats = tokio::time::interval(beat);

@@ -103,6 +103,13 @@ pub struct Responses {
     pub killed: Option<ProcessKey>,
 }
 
+impl Responses {
+    /// A decision per policy that was set off.
+    pub fn decisions(&self) -> &[Decision] {
+        &self.decisions
+    }
+}
+
 impl Responder {
     /// With these policies armed.
     pub fn new(
