@@ -23,6 +23,7 @@ pub mod lines;
 pub mod netns;
 pub mod rules;
 pub mod scratch;
+pub mod scrape;
 pub mod sensor;
 pub mod wait;
 
