@@ -50,4 +50,5 @@ pub use sensors::{
     AppliedBundle, Certificate, Heartbeat, NewSensor, RuleStatus, Sensor, SensorFilter, SensorRule,
     Sensors,
 };
+pub use sqlite::backup::{snapshot as snapshot_sqlite, verify as verify_sqlite};
 pub use store::{Location, Store, open};

@@ -1,5 +1,6 @@
 //! SQLite: one file, one writer task, a pool of readers.
 
+pub(crate) mod backup;
 mod link;
 mod schema;
 mod writer;
