@@ -65,7 +65,10 @@ impl Stats {
             let held_back = match &decision.outcome {
                 Outcome::Acted { .. } => {
                     // Several policies' kill of a process is one.
-                    let new = decision.mechanisms.iter().filter(|one| !acted.contains(one));
+                    let new = decision
+                        .mechanisms
+                        .iter()
+                        .filter(|one| !acted.contains(one));
                     let new: Vec<Mechanism> = new.copied().collect();
                     acted.extend(new);
                     continue;

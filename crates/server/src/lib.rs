@@ -9,6 +9,7 @@
 //! other hears of by the store's change notice.
 
 pub mod auth;
+pub mod backup;
 pub mod config;
 pub mod http;
 pub mod intake;

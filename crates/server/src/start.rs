@@ -1,6 +1,7 @@
 //! Puts a server together and runs it.
 
 use crate::api::{App, Metrics, ops_router, router};
+use crate::auth::oidc::Provider;
 use crate::auth::{Passwords, Secret, first_admin};
 use crate::config::Config;
 use crate::fleet::{Fleet, FleetError};
@@ -47,6 +48,9 @@ pub enum StartError {
     /// Sensors cannot be served.
     #[error(transparent)]
     Fleet(#[from] FleetError),
+    /// A file of the log-in provider cannot be used.
+    #[error("cannot use a file that [oidc] names: {0}")]
+    Oidc(std::io::Error),
     /// The first administrator could not be made.
     #[error("cannot make the first administrator: {0}")]
     FirstAdmin(std::io::Error),
@@ -89,6 +93,11 @@ pub async fn start(config: Config) -> Result<Server, StartError> {
     };
     let address = listener.address().map_err(listen(config.listen))?;
     let ops_address = ops.as_ref().and_then(|ops| ops.address().ok());
+    let oidc = config
+        .oidc
+        .map(|oidc| Provider::new(oidc).map(Arc::new))
+        .transpose()
+        .map_err(StartError::Oidc)?;
     let store = open(&config.store).await?;
     let passwords = Passwords::new().map_err(StartError::FirstAdmin)?;
     let first = first_admin(&*store, &passwords, crate::api::now())
@@ -105,6 +114,7 @@ pub async fn start(config: Config) -> Result<Server, StartError> {
         config.api,
         stopping.clone(),
         Arc::downgrade(&fleet),
+        oidc,
     );
     let mut tasks = JoinSet::new();
     tasks.spawn(listener.serve(router(app.clone()), stopping.clone()));

@@ -22,8 +22,8 @@ pub mod instance;
 pub mod lines;
 pub mod netns;
 pub mod rules;
-pub mod scratch;
 pub mod scrape;
+pub mod scratch;
 pub mod sensor;
 pub mod wait;
 

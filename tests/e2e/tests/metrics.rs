@@ -23,7 +23,11 @@ fn events_findings_costs_and_actions_are_counted() -> Result<()> {
     let cgroup = Cgroup::new()?;
     let target = Cause::new(&scratch, "target")?.path_text();
     RuleFile::new()
-        .rule("bad", "process.exec", &format!("process.path == {}", quote(&target)))
+        .rule(
+            "bad",
+            "process.exec",
+            &format!("process.path == {}", quote(&target)),
+        )
         .policy("stop-bad", "bad", "block")
         .write(&scratch)?;
     let mut sensor = Builder::new(scratch.path().join("rules"))
@@ -53,13 +57,21 @@ fn events_findings_costs_and_actions_are_counted() -> Result<()> {
         Ok((found == 2.0).then_some(samples))
     })?;
     ensure!(samples.value("picket_events_total{class=\"process.exec\"}") >= 4.0);
-    assert_eq!(samples.value("picket_rule_matches_total{rule=\"bad\"}"), 2.0);
+    assert_eq!(
+        samples.value("picket_rule_matches_total{rule=\"bad\"}"),
+        2.0
+    );
     ensure!(samples.value("picket_rule_evaluations_total{rule=\"bad\"}") >= 4.0);
     ensure!(samples.has("picket_rule_sampled_nanoseconds_total{rule=\"bad\"}"));
     let actions = |mechanism: &str| {
-        samples.value(&format!("picket_actions_total{{mechanism=\"{mechanism}\"}}"))
+        samples.value(&format!(
+            "picket_actions_total{{mechanism=\"{mechanism}\"}}"
+        ))
     };
-    ensure!(actions("kernel_kill") + actions("pidfd_kill") >= 1.0, "{samples:?}");
+    ensure!(
+        actions("kernel_kill") + actions("pidfd_kill") >= 1.0,
+        "{samples:?}"
+    );
     let held_back = "picket_decisions_held_back_total{reason=\"out_of_scope\"}";
     assert_eq!(samples.value(held_back), 1.0);
     assert_eq!(samples.value("picket_sensor_up"), 1.0);
@@ -130,7 +142,10 @@ fn an_address_that_is_taken_stops_it_before_anything_is_armed() -> Result<()> {
     let ended = sensor.ended()?;
     assert_eq!(ended.status.code(), Some(2));
     let said = ended.messages.join("\n");
-    ensure!(said.contains(&format!("cannot serve metrics on 127.0.0.1:{port}")), "{said}");
+    ensure!(
+        said.contains(&format!("cannot serve metrics on 127.0.0.1:{port}")),
+        "{said}"
+    );
     ensure!(!said.contains("ready"), "{said}");
     Ok(())
 }

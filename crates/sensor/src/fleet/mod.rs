@@ -187,11 +187,7 @@ pub fn start(
             // A report that waits for an event thread that has ended holds up nothing.
             runtime.shutdown_background();
         })?;
-    Ok(Line {
-        view,
-        stop,
-        thread,
-    })
+    Ok(Line { view, stop, thread })
 }
 
 impl Line {

@@ -1,6 +1,7 @@
 //! What every handler can reach.
 
 use super::metrics::Metrics;
+use crate::auth::oidc::Provider;
 use crate::auth::{Limiter, Passwords};
 use crate::config::ApiLimits;
 use crate::fleet::Fleet;
@@ -32,6 +33,8 @@ pub struct AppParts {
     pub stopping: watch::Receiver<bool>,
     /// The fleet's half; gone where none is served.
     pub fleet: Weak<Fleet>,
+    /// Who else logs people in.
+    pub oidc: Option<Arc<Provider>>,
     pub(super) requests: Limiter<IpAddr>,
     pub(super) log_ins: Limiter<String>,
     pub(super) streams: Arc<Semaphore>,
@@ -59,6 +62,7 @@ impl App {
         limits: ApiLimits,
         stopping: watch::Receiver<bool>,
         fleet: Weak<Fleet>,
+        oidc: Option<Arc<Provider>>,
     ) -> App {
         App(Arc::new(AppParts {
             requests: Limiter::new(limits.requests_per_second, limits.burst),
@@ -75,6 +79,7 @@ impl App {
             limits,
             stopping,
             fleet,
+            oidc,
         }))
     }
 

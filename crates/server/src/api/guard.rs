@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
+use tracing::Instrument;
 
 /// Bytes of a body that is read before anything is asked.
 const SMALL: u64 = 16 << 10;
@@ -40,6 +41,17 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
     });
     let announced = announced(&request);
     let is_http2 = request.version() == Version::HTTP_2;
+    // Neither query nor headers: they may hold secrets.
+    let span = tracing::info_span!(
+        "request",
+        otel.name = format!("{method} {route}"),
+        otel.kind = "server",
+        otel.status_code = tracing::field::Empty,
+        http.request.method = method,
+        http.route = route,
+        http.response.status_code = tracing::field::Empty,
+    );
+    let answered = answer(request, next).instrument(span.clone());
     let mut response = match limited {
         // Before anything of it is read.
         Ok(()) if announced > body_limit(&route) as u64 => {
@@ -56,15 +68,18 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
                 .retry_after(wait)
                 .into_response()
         }
-        Ok(()) => match tokio::time::timeout(app.limits.request, answer(request, next)).await {
+        Ok(()) => match tokio::time::timeout(app.limits.request, answered).await {
             Ok(response) => response,
             Err(_) => Problem::new(Code::Unavailable, "the request took too long").into_response(),
         },
     };
     let took = began.elapsed();
     let status = response.status();
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
     app.metrics.request(method, &route, status.as_u16(), took);
-    // Neither query nor headers: they may hold secrets.
     tracing::debug!(
         method,
         route,

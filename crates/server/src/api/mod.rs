@@ -19,6 +19,7 @@ mod join_tokens;
 mod live;
 mod me;
 mod metrics;
+mod oidc;
 mod ops;
 mod problem;
 mod projects;

@@ -1,8 +1,8 @@
 //! Every route, and the description made of them.
 
 use super::{
-    App, apply, audit, bundles, definitions, findings, guard, join_tokens, live, me, ops, problem,
-    projects, rollouts, sensors, session, tokens, users,
+    App, apply, audit, bundles, definitions, findings, guard, join_tokens, live, me, oidc, ops,
+    problem, projects, rollouts, sensors, session, tokens, users,
 };
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
@@ -43,6 +43,8 @@ fn v1() -> OpenApiRouter<App> {
     use definitions::{lists, policies, policy_stage, rule_stage, rules};
     OpenApiRouter::new()
         .routes(routes!(session::log_in, session::log_out))
+        .routes(routes!(oidc::begin))
+        .routes(routes!(oidc::finish))
         .routes(routes!(me::me))
         .routes(routes!(me::change_password))
         .routes(routes!(users::list, users::create))

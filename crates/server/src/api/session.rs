@@ -12,7 +12,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use picket_store::{Cause, Deed, Micros, NewApiToken, StoreError, limits};
+use picket_store::{Cause, Deed, Micros, NewApiToken, StoreError, User, limits};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -93,12 +93,31 @@ pub(super) async fn log_in(
     for key in &keys {
         app.log_ins.give_back(key, tried);
     }
+    let (secret, expires_at) = open(&app, &user, format!("logged in from {from}")).await?;
+    let body = LoggedIn {
+        user: user.name,
+        expires_at: Time(expires_at),
+        token: request.token.then(|| secret.reveal().to_owned()),
+    };
+    let mut headers = HeaderMap::new();
+    if !request.token {
+        headers.insert(
+            header::SET_COOKIE,
+            session_cookie_header(&app, &secret, client),
+        );
+    }
+    Ok((headers, Json(body)).into_response())
+}
+
+/// Opens a session of a user; its secret, and until when it is good.
+pub(super) async fn open(app: &App, user: &User, how: String) -> Result<(Secret, Micros), Problem> {
     let secret = Secret::new("pks").map_err(Problem::internal)?;
-    let lasts = app.limits.session;
-    let expires_at = at.saturating_add(Micros::try_from(lasts.as_micros()).unwrap_or(Micros::MAX));
+    let at = now();
+    let lasts = Micros::try_from(app.limits.session.as_micros()).unwrap_or(Micros::MAX);
+    let expires_at = at.saturating_add(lasts);
     let cause = Cause {
         actor: actor(&user.name),
-        reason: format!("logged in from {from}"),
+        reason: how,
         at,
     };
     let session = NewApiToken {
@@ -108,17 +127,7 @@ pub(super) async fn log_in(
         expires_at: Some(expires_at),
     };
     app.store.make_api_token(session, &cause).await?;
-    let body = LoggedIn {
-        user: user.name,
-        expires_at: Time(expires_at),
-        token: request.token.then(|| secret.reveal().to_owned()),
-    };
-    let mut headers = HeaderMap::new();
-    if !request.token {
-        let cookie = cookie(secret.reveal(), lasts.as_secs(), client);
-        headers.insert(header::SET_COOKIE, cookie.map_err(Problem::internal)?);
-    }
-    Ok((headers, Json(body)).into_response())
+    Ok((secret, expires_at))
 }
 
 /// Writes a failed log-in down. The name may be a password typed into the wrong field:
@@ -157,21 +166,44 @@ pub(super) async fn log_out(
     app.store
         .revoke_api_token(who.token.id, &who.cause("logged out"))
         .await?;
-    let gone = cookie("", 0, client.map(|Extension(client)| client)).map_err(Problem::internal)?;
+    let client = client.map(|Extension(client)| client);
+    let gone = cookie_of(COOKIE, "", PATH, 0, STRICT, client);
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]).into_response())
 }
 
-fn cookie(
-    secret: &str,
-    seconds: u64,
+/// Where browsers send a log-in's cookie.
+const PATH: &str = "/api";
+/// Other sites' pages send it nowhere.
+const STRICT: &str = "Strict";
+
+/// The cookie of a session.
+pub(super) fn session_cookie_header(
+    app: &App,
+    secret: &Secret,
     client: Option<Client>,
-) -> Result<HeaderValue, axum::http::header::InvalidHeaderValue> {
+) -> HeaderValue {
+    let seconds = app.limits.session.as_secs();
+    cookie_of(COOKIE, secret.reveal(), PATH, seconds, STRICT, client)
+}
+
+/// A cookie that no script of a page reads. Name, value and the rest are ours: they
+/// need no escapes.
+pub(super) fn cookie_of(
+    name: &str,
+    value: &str,
+    path: &str,
+    seconds: u64,
+    same_site: &str,
+    client: Option<Client>,
+) -> HeaderValue {
     // Without encryption (a loopback address) a browser would not send it back.
     let secure = match client {
         Some(client) if !client.encrypted => "",
         _ => "; Secure",
     };
-    HeaderValue::from_str(&format!(
-        "{COOKIE}={secret}; Path=/api; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
-    ))
+    let text = format!(
+        "{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite={same_site}{secure}"
+    );
+    // Letters and signs of ASCII alone; if not, it is no cookie.
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
 }

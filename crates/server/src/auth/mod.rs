@@ -8,6 +8,7 @@
 
 mod first_run;
 mod limiter;
+pub mod oidc;
 mod passwords;
 mod rights;
 mod secrets;

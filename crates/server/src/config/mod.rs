@@ -4,7 +4,11 @@
 //! file ─ toml ─► raw::File ─ defaults, checks ─► Config
 //! ```
 
+mod oidc;
 mod raw;
+
+pub(crate) use oidc::is_safe_url;
+pub use oidc::{GroupRole, Oidc};
 
 use crate::fleet::FleetConfig;
 use picket_store::{Keep, Location};
@@ -27,6 +31,8 @@ pub const SENSORS: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(
 ));
 /// The port where sensors look for a server.
 const SENSORS_PORT: u16 = 8444;
+/// Where a log-in provider sends people back to.
+const OIDC_CALLBACK: &str = "/api/v1/session/oidc/callback";
 /// Where the authority's keys lie, below the data folder.
 const FLEET: &str = "fleet";
 
@@ -52,6 +58,10 @@ pub struct Config {
     pub findings: Retention,
     /// How sensors are served.
     pub fleet: FleetConfig,
+    /// Who else logs people in.
+    pub oidc: Option<Oidc>,
+    /// Where traces go.
+    pub traces: Option<Traces>,
 }
 
 /// Encryption at the API.
@@ -110,6 +120,15 @@ pub struct Log {
     pub level: tracing::Level,
     /// One JSON object a line.
     pub json: bool,
+}
+
+/// Where traces go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Traces {
+    /// A collector that takes OTLP over gRPC.
+    pub endpoint: String,
+    /// Of so many requests, 0 to 1.
+    pub share: f64,
 }
 
 /// How long findings stay.
@@ -175,6 +194,8 @@ impl Config {
             },
             findings: Retention::default(),
             fleet: FleetConfig::new(data.join(FLEET), SENSORS),
+            oidc: None,
+            traces: None,
         }
     }
 
@@ -253,6 +274,22 @@ mod tests {
             [fleet.plan]
             watch_seconds = 7
             canary = { share = { percent = 5 } }
+            [traces]
+            endpoint = "http://127.0.0.1:4317"
+            share = 0.25
+            [oidc]
+            issuer = "https://sso.example"
+            client_id = "picket"
+            client_secret_file = "/etc/picket/oidc.secret"
+            redirect = "https://picket.example/api/v1/session/oidc/callback"
+            authorities = "/etc/picket/sso.pem"
+            scopes = ["groups"]
+            groups_claim = "roles"
+            name_claim = "email"
+            [[oidc.roles]]
+            group = "security"
+            role = "author"
+            project = "payments"
         "#;
         let config = Config::parse(Path::new("server.toml"), text).unwrap();
         assert_eq!(config.tls, Tls::Off);
@@ -264,6 +301,10 @@ mod tests {
         assert_eq!(config.fleet.listen, "127.0.0.1:9002".parse().unwrap());
         assert_eq!(config.fleet.plan.watch_seconds, 7);
         assert!(config.log.json);
+        assert_eq!(config.traces.unwrap().share, 0.25);
+        let oidc = config.oidc.unwrap();
+        assert_eq!(oidc.roles[0].project.as_deref(), Some("payments"));
+        assert_eq!(oidc.name_claim, "email");
         assert_eq!(config.ops, Some("127.0.0.1:9001".parse().unwrap()));
     }
 
@@ -304,6 +345,45 @@ mod tests {
             ),
             ("[fleet.plan]\nwatch = 1", "server.toml:2:1:", "watch"),
             ("data = \n", "server.toml:1:", "data"),
+            (
+                "[traces]\nendpoint = \"x:4317\"",
+                "server.toml:2:12:",
+                "traces.endpoint",
+            ),
+            ("[traces]\nshare = 1", "server.toml:2:9:", "traces.endpoint"),
+            (
+                "[traces]\nendpoint = \"http://x:4317\"\nshare = 2",
+                "server.toml:3:9:",
+                "traces.share",
+            ),
+            (
+                "[oidc]\nissuer = \"https://a\"",
+                "server.toml:1:1:",
+                "client_id",
+            ),
+            (
+                "[oidc]\nissuer = \"http://a\"\nclient_id = \"a\"\nredirect = \"https://a\"",
+                "server.toml:2:10:",
+                "oidc.issuer",
+            ),
+            (
+                "[oidc]\nissuer = \"https://a\"\nclient_id = \"a\"\nredirect = \"https://a\"",
+                "server.toml:4:12:",
+                "/api/v1/session/oidc/callback",
+            ),
+            (
+                "[oidc]\nissuer = \"https://a\"\nclient_id = \"a\"\n\
+                 redirect = \"https://a/api/v1/session/oidc/callback\"",
+                "server.toml:2:10:",
+                "[[oidc.roles]]",
+            ),
+            (
+                "[oidc]\nissuer = \"https://a\"\nclient_id = \"a\"\n\
+                 redirect = \"https://a/api/v1/session/oidc/callback\"\n\
+                 [[oidc.roles]]\ngroup = \"a\"\nrole = \"root\"",
+                "server.toml:7:8:",
+                "role",
+            ),
         ] {
             let error = wrong(text);
             assert!(error.starts_with(at), "{text:?}: {error}");

@@ -1,6 +1,7 @@
 //! The file as it is written, with the place of each value.
 
-use super::{ApiLimits, Config, DATA, LISTEN, Log, Retention, SENSORS_PORT, Tls};
+use super::oidc::{self, RawOidc};
+use super::{ApiLimits, Config, DATA, LISTEN, Log, Retention, SENSORS_PORT, Tls, Traces};
 use crate::fleet::{FleetConfig, Plan};
 use picket_store::Keep;
 use serde::Deserialize;
@@ -27,6 +28,15 @@ struct File {
     log: RawLog,
     findings: RawFindings,
     fleet: RawFleet,
+    oidc: Option<RawOidc>,
+    traces: RawTraces,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawTraces {
+    endpoint: Option<Spanned<String>>,
+    share: Option<Spanned<f64>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -98,6 +108,8 @@ pub(super) fn resolve(text: &str) -> Result<Config, Wrong> {
         log: log(&file.log)?,
         findings: findings(&file.findings)?,
         fleet: fleet(file.fleet, listen, defaults.fleet)?,
+        traces: traces(&file.traces)?,
+        oidc: file.oidc.map(oidc::resolve).transpose()?,
         data,
         listen,
         store,
@@ -124,7 +136,7 @@ fn syntax(text: &str, error: &toml::de::Error) -> Wrong {
     }
 }
 
-fn wrong<T>(value: &Spanned<T>, what: impl Into<String>) -> Wrong {
+pub(super) fn wrong<T>(value: &Spanned<T>, what: impl Into<String>) -> Wrong {
     Wrong {
         at: value.span().start,
         what: what.into(),
@@ -233,6 +245,35 @@ fn log(raw: &RawLog) -> Result<Log, Wrong> {
         },
     };
     Ok(Log { level, json })
+}
+
+fn traces(raw: &RawTraces) -> Result<Option<Traces>, Wrong> {
+    let endpoint = match (&raw.endpoint, &raw.share) {
+        (None, None) => return Ok(None),
+        (None, Some(share)) => {
+            let why = "traces.endpoint is missing: write where the collector is, such as \
+                       \"http://127.0.0.1:4317\"";
+            return Err(wrong(share, why));
+        }
+        (Some(endpoint), _) => endpoint,
+    };
+    let url = endpoint.get_ref().parse::<axum::http::Uri>();
+    let is_url = url.is_ok_and(|url| {
+        matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some()
+    });
+    if !is_url {
+        let why = "traces.endpoint: write a URL such as \"http://127.0.0.1:4317\" (OTLP over gRPC)";
+        return Err(wrong(endpoint, why));
+    }
+    let share = match &raw.share {
+        None => 1.0,
+        Some(share) if (0.0..=1.0).contains(share.get_ref()) => *share.get_ref(),
+        Some(share) => return Err(wrong(share, "traces.share: it is from 0 to 1")),
+    };
+    Ok(Some(Traces {
+        endpoint: endpoint.get_ref().clone(),
+        share,
+    }))
 }
 
 fn fleet(raw: RawFleet, api: SocketAddr, usual: FleetConfig) -> Result<FleetConfig, Wrong> {

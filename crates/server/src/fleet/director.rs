@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tracing::Instrument;
 
 /// While something is rolled out.
 const BUSY: Duration = Duration::from_secs(1);
@@ -432,6 +433,7 @@ impl Scope<'_> {
             field: "bundle",
             why: why.to_string(),
         })?;
+        let span = tracing::info_span!("publish bundle", scope = self.name, version);
         let published = store
             .publish(
                 NewBundle {
@@ -443,6 +445,7 @@ impl Scope<'_> {
                 },
                 &cause(reason),
             )
+            .instrument(span)
             .await?;
         let mut plan = self.shared.config.plan.clone();
         if !try_first && self.stable().await?.is_some() {

@@ -8,6 +8,7 @@ use picket_proto::fleet::{MAX_FINDINGS, wire};
 use picket_store::{Delivered, limits};
 use serde_json::Value;
 use tonic::Status;
+use tracing::Instrument;
 
 /// Stores what a message brings; gives the answer once it is committed. Whatever is
 /// wrong with one finding is told, and holds up no other.
@@ -34,9 +35,11 @@ pub(super) async fn deliver(
     let uids: Vec<String> = findings.iter().map(|finding| finding.uid.clone()).collect();
     // The semaphore is never closed.
     let _turn = shared.deliveries.acquire().await;
+    let span = tracing::info_span!("store findings", findings = findings.len());
     let delivered = shared
         .store
         .store_findings(findings, now())
+        .instrument(span)
         .await
         .map_err(|why| super::service::refused(&why))?;
     let counters = &shared.counters;

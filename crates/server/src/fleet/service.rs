@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
+use tracing::Instrument;
 
 /// How long an enrolment waits for its turn.
 const TURN: Duration = Duration::from_secs(2);
@@ -40,7 +41,8 @@ impl fleet_server::Fleet for Service {
             return Err(put_off("many sensors join at this moment"));
         };
         let peer = request.extensions().get::<Peer>().cloned();
-        let enrolled = enrol(shared, request.into_inner()).await;
+        let span = tracing::info_span!("enrol", otel.kind = "server");
+        let enrolled = enrol(shared, request.into_inner()).instrument(span).await;
         let address = peer
             .map(|peer| peer.address.to_string())
             .unwrap_or_default();

@@ -8,16 +8,19 @@
     reason = "a test that cannot go on should end"
 )]
 
+mod backups;
 mod client;
 mod files;
 mod findings;
 mod fuzz;
 mod lab;
+mod oidc;
 mod openapi;
 mod rights;
 mod rules;
 mod safety;
 mod sessions;
+mod sso;
 mod world;
 
 macro_rules! suite {

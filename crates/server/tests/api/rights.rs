@@ -133,6 +133,9 @@ fn table(names: &Names) -> Vec<Endpoint> {
             401,
             Some(json!({"name": "x", "password": "y"})),
         ),
+        // This server has no provider.
+        call("GET", "/api/v1/session/oidc", Nothing, 404, None),
+        call("GET", "/api/v1/session/oidc/callback", Nothing, 404, None),
         get("/api/v1/me", Token),
         // A token of these users' has no password to change: the old one is wrong.
         call(

@@ -2,10 +2,10 @@
 
 use super::exposition::{Exposition, Kind};
 use super::source::Snapshot;
+use Kind::{Counter, Gauge};
 use picket_sensor::costs::RuleCost;
 use picket_sensor::fleet::LineState;
 use picket_sensor::live;
-use Kind::{Counter, Gauge};
 
 /// One column of the rules' table.
 type Column = (&'static str, &'static str, fn(&RuleCost) -> f64);
