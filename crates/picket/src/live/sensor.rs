@@ -118,6 +118,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             join: join_token(join)?,
             folder: args.state.join(picket_sensor::fleet::FOLDER),
             spool_bytes: args.spool << 20,
+            shown: false,
         }),
         _ => None,
     };
@@ -127,6 +128,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         builtin: args.builtin_rules || (args.rules.is_empty() && fleet.is_none()),
         projects: args.projects.clone(),
         bundle: None,
+        builtin_in_bundle: false,
     };
     let session = Session {
         rules,
@@ -220,8 +222,11 @@ impl Session {
         let upkeep = Upkeep::of(&set);
         let colour = console::colour_on_stdout();
         let (queue, writer) = match &fleet {
+            Some(fleet) if fleet.shown() => {
+                output::start(self.out, self.format, colour, Some(fleet.spool.clone()))?
+            }
             Some(fleet) => output::start_spooling(fleet.spool.clone())?,
-            None => output::start(self.out, self.format, colour)?,
+            None => output::start(self.out, self.format, colour, None)?,
         };
 
         let footing = match &self.instance {

@@ -30,6 +30,9 @@ const SENSORS_PORT: u16 = 8444;
 /// Where the authority's keys lie, below the data folder.
 const FLEET: &str = "fleet";
 
+/// The level at which nothing is logged unless something is wrong.
+pub const QUIET: tracing::Level = tracing::Level::WARN;
+
 /// A server's configuration, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
