@@ -30,6 +30,8 @@ const IDLE: Duration = Duration::from_secs(15);
 const GATHER: Duration = Duration::from_millis(50);
 /// Who is told in the audit log.
 const ACTOR: &str = "system:fleet";
+/// So many versions a restored backup may lie behind its sensors.
+const MOST_AHEAD: i64 = 1_000_000;
 /// Roll-outs that are looked through for the last good one.
 const LOOK_BACK: u32 = 100;
 
@@ -414,7 +416,8 @@ impl Scope<'_> {
         reason: &str,
     ) -> Result<()> {
         let store = &*self.shared.store;
-        let version = store.latest_version(self.name).await? + 1;
+        let latest = store.latest_version(self.name).await?;
+        let version = latest.max(self.ahead(latest)) + 1;
         let at = now();
         let life = i64::try_from(self.shared.config.bundle_life.as_micros()).unwrap_or(i64::MAX);
         let content = digest(&files);
@@ -467,6 +470,22 @@ impl Scope<'_> {
             .await?;
         tracing::info!(scope = self.name, version, reason, "bundle published");
         Ok(())
+    }
+
+    /// The highest version that a sensor says it has: above the store's own after a
+    /// backup was restored, and sensors take nothing below it. What a sensor says is
+    /// believed within bounds, so that one which lies does not use up the numbers.
+    fn ahead(&self, latest: i64) -> i64 {
+        let bundles = self
+            .sensors
+            .iter()
+            .filter_map(|sensor| sensor.heartbeat.as_ref()?.bundle.as_ref());
+        bundles
+            .filter(|bundle| bundle.scope == self.name)
+            .map(|bundle| bundle.version)
+            .filter(|version| *version <= latest.saturating_add(MOST_AHEAD))
+            .max()
+            .unwrap_or(0)
     }
 
     /// What was rolled out to the end last.
