@@ -21,13 +21,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// While something is rolled out.
 const BUSY: Duration = Duration::from_secs(1);
 /// Otherwise: bundles are signed anew in time, and a lost notice is made good.
 const IDLE: Duration = Duration::from_secs(15);
-/// Changes come in flocks.
+/// Changes come in flocks: so long is gathered, or as long as the last pass took, so
+/// that a fleet that joins at once does not keep the director running.
 const GATHER: Duration = Duration::from_millis(50);
+const LONGEST_GATHER: Duration = Duration::from_secs(2);
 /// Who is told in the audit log.
 const ACTOR: &str = "system:fleet";
 /// So many versions a restored backup may lie behind its sensors.
@@ -106,6 +109,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>)
     let mut memory = Memory::default();
     let mut reread = true;
     loop {
+        let began = Instant::now();
         let busy = match pass(&shared, &mut memory, reread).await {
             Ok(busy) => {
                 reread = false;
@@ -116,6 +120,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>)
                 true
             }
         };
+        let took = began.elapsed();
         let rest = if busy { BUSY } else { IDLE };
         tokio::select! {
             () = async { let _ = stopped.wait_for(|stopped| *stopped).await; } => return,
@@ -128,8 +133,10 @@ pub(super) async fn run(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>)
                     Some(Change::Sensors | Change::Bundles | Change::Rollouts) => {}
                     Some(_) => continue,
                 }
-                // What else comes with it.
-                while let Ok(Some(change)) = tokio::time::timeout(GATHER, changes.next()).await {
+                // What else comes with it; not longer, or changes that keep coming would
+                // keep everybody waiting.
+                let until = Instant::now() + took.clamp(GATHER, LONGEST_GATHER);
+                while let Ok(Some(change)) = tokio::time::timeout_at(until, changes.next()).await {
                     reread |= matches!(change, Change::Definitions | Change::Unknown);
                 }
             }
