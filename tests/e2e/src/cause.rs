@@ -33,6 +33,11 @@ impl Said {
         self.0[key].as_i64().unwrap_or(i64::MIN)
     }
 
+    /// A text of the line; empty if there is none.
+    pub fn text(&self, key: &str) -> &str {
+        self.0[key].as_str().unwrap_or_default()
+    }
+
     /// The process that printed it.
     pub fn pid(&self) -> u32 {
         self.id("pid")
@@ -223,6 +228,12 @@ impl Running {
     /// Waits for its next line.
     pub fn said(&mut self) -> Result<Said> {
         self.lines.take("a line", parse)
+    }
+
+    /// Waits for its next line, or for its end without one.
+    pub fn said_or_ended(&mut self) -> Result<Option<Said>> {
+        let line = self.lines.next_or_end("a line, or the end")?;
+        Ok(line.as_deref().and_then(parse))
     }
 
     /// True while it runs.

@@ -1,0 +1,280 @@
+//! One way, tried under each policy, and what came of it.
+
+use crate::look::{Look, Place};
+use crate::row::{Outcome, Row};
+use crate::stage::{Grounds, Policy, Stage};
+use crate::ways::Way;
+use anyhow::{Context, Result, bail, ensure};
+use picket_e2e::cause::Running;
+use picket_e2e::{Finding, Said, wait};
+use serde_json::Value;
+use std::os::unix::process::ExitStatusExt;
+
+const SIGKILL: i32 = 9;
+/// How a shell tells it.
+const KILLED: i64 = 128 + 9;
+const EPERM: i64 = 1;
+/// What a kernel says that has no such thing: EINVAL, ENOSYS, EPROTONOSUPPORT,
+/// EOPNOTSUPP.
+const NO_SUCH_WAY: [i64; 4] = [22, 38, 93, 95];
+
+/// One way, done under every policy and not looked at yet.
+pub struct Trial {
+    way: Way,
+    deeds: Vec<Deed>,
+}
+
+struct Deed {
+    policy: Policy,
+    place: Place,
+    running: Running,
+    said: Vec<Said>,
+}
+
+/// What came of one act.
+#[derive(Debug)]
+struct End {
+    /// The policy's decision, if there was one; the one that acted, if one did.
+    response: Option<Value>,
+    /// The effect was seen.
+    effect: bool,
+    /// The process was killed.
+    killed: bool,
+    /// errno of its call; 0 where it said nothing.
+    errno: i64,
+}
+
+impl Trial {
+    /// Does it, under each policy. Whoever is not killed stays until [`Trial::row`].
+    pub fn of(stage: &Stage, way: Way, number: usize) -> Result<Trial> {
+        let mut deeds = Vec::new();
+        for policy in Policy::ALL {
+            let place = stage.place(&way, policy, number)?;
+            let mut running = stage
+                .act(&way, policy, &place)
+                .with_context(|| format!("{}: {}", way.kind, way.name))?;
+            let said = running.said_or_ended()?.into_iter().collect();
+            deeds.push(Deed {
+                policy,
+                place,
+                running,
+                said,
+            });
+        }
+        Ok(Trial { way, deeds })
+    }
+
+    /// What came of it, when everything has been decided.
+    pub fn row(self, grounds: &Grounds, findings: &[Finding]) -> Result<Row> {
+        let Trial { way, deeds } = self;
+        let mut ends = Vec::new();
+        for deed in deeds {
+            let policy = deed.policy;
+            let end = deed
+                .end(&way, grounds, findings)
+                .with_context(|| format!("{}: {}, {}", way.kind, way.name, policy.name()))?;
+            ends.push(end);
+        }
+        row(&way, &ends).with_context(|| format!("{}: {}\n{ends:#?}", way.kind, way.name))
+    }
+}
+
+impl Deed {
+    /// The process that the rule is about.
+    fn subject(&self) -> u32 {
+        let by = self.said.iter().find(|line| line.number("child") > 0);
+        let own = self.said.first().map(Said::pid);
+        match by {
+            Some(parent) => parent.id("child"),
+            None => own.unwrap_or_else(|| self.running.pid()),
+        }
+    }
+
+    fn response(&self, class: &str, findings: &[Finding]) -> Option<Value> {
+        let (rule, pid) = (self.policy.rule(class), self.subject());
+        let mut responses = findings
+            .iter()
+            .filter(|finding| finding.rule() == rule)
+            .flat_map(Finding::responses)
+            .filter(|response| response.number("pid") == Some(pid.into()));
+        let first = responses.clone().next();
+        responses
+            .find(|response| response.text("outcome") == "acted")
+            .or(first)
+            .map(|response| response.0.clone())
+    }
+
+    fn shows(&mut self, grounds: &Grounds) -> Result<bool> {
+        let Deed { place, said, .. } = self;
+        grounds.within(|| place.shows(said, grounds.resolvers()))
+    }
+
+    fn end(mut self, way: &Way, grounds: &Grounds, findings: &[Finding]) -> Result<End> {
+        let response = self.response(way.class, findings);
+        let told = |key: &str| response.as_ref().map(|response| response[key].clone());
+        let acted = told("outcome") == Some("acted".into());
+        let to_be_killed = acted && told("kill") == Some(true.into());
+        let errno = self.said.iter().map(Said::errno).find(|errno| *errno != 0);
+        let errno = errno.unwrap_or(0);
+
+        if to_be_killed && !way.child {
+            self.running.killed()?;
+        }
+        let mut effect = self.shows(grounds)?;
+        if !acted && !effect && !NO_SUCH_WAY.contains(&errno) && way.look != Look::Started {
+            effect = wait::until("the effect", || Ok(self.shows(grounds)?.then_some(true)))?;
+        }
+        let ended = self.running.end()?;
+        self.said.extend(ended.said);
+        if way.look == Look::Started {
+            effect = self.shows(grounds)?;
+        }
+        let child_killed = self.said.iter().any(|line| line.ret() == KILLED);
+        Ok(End {
+            response,
+            effect,
+            killed: ended.status.signal() == Some(SIGKILL) || (way.child && child_killed),
+            errno,
+        })
+    }
+}
+
+impl End {
+    fn text(&self, key: &str) -> &str {
+        let response = self.response.as_ref();
+        response
+            .and_then(|response| response[key].as_str())
+            .unwrap_or_default()
+    }
+
+    fn acted(&self) -> bool {
+        self.text("outcome") == "acted"
+    }
+
+    fn mechanisms(&self) -> Vec<String> {
+        let list = self
+            .response
+            .as_ref()
+            .and_then(|response| response["mechanisms"].as_array());
+        list.into_iter()
+            .flatten()
+            .filter_map(|word| word.as_str().map(str::to_owned))
+            .collect()
+    }
+
+    /// The response without what simulating and blocking differ in.
+    fn decision(&self) -> Option<Value> {
+        let mut response = self.response.clone()?;
+        if let Some(members) = response.as_object_mut() {
+            for key in [
+                "policy",
+                "mode",
+                "outcome",
+                "pid",
+                "latency_ns",
+                "operation_completed",
+            ] {
+                members.remove(key);
+            }
+        }
+        Some(response)
+    }
+}
+
+fn row(way: &Way, ends: &[End]) -> Result<Row> {
+    let [simulated, blocked, denied] = ends else {
+        bail!("{} ends", ends.len());
+    };
+    let row = |block, by, deny| Row {
+        kind: way.kind.to_owned(),
+        way: way.name.to_owned(),
+        block,
+        by,
+        deny,
+    };
+    ensure!(!simulated.killed, "a simulation killed");
+    if !simulated.effect {
+        ensure!(
+            NO_SUCH_WAY.contains(&simulated.errno),
+            "the way has no effect by itself"
+        );
+        return Ok(row(Outcome::Impossible, Vec::new(), Outcome::Impossible));
+    }
+    ensure!(
+        simulated.decision() == blocked.decision(),
+        "simulate and block decide differently"
+    );
+    let block = block_outcome(way, blocked)?;
+    if block != Outcome::NotCovered {
+        ensure!(
+            simulated.text("outcome") == "simulated",
+            "nothing was simulated"
+        );
+    }
+    Ok(row(block, blocked.mechanisms(), deny_outcome(way, denied)?))
+}
+
+fn block_outcome(way: &Way, end: &End) -> Result<Outcome> {
+    if !end.acted() {
+        ensure!(end.response.is_none(), "neither acted nor passed over");
+        ensure!(!end.killed && end.effect, "nobody says who stopped it");
+        return Ok(Outcome::NotCovered);
+    }
+    let completed = end
+        .response
+        .as_ref()
+        .map(|response| &response["operation_completed"]);
+    let completed = completed.and_then(Value::as_bool);
+    let denied = end.mechanisms().iter().any(|word| word == "kernel_deny");
+    ensure!(end.text("mode") == "block", "acted, and did not block");
+    ensure!(end.killed, "it was not killed");
+    ensure!(
+        !denied || completed == Some(false),
+        "denied, and gone through"
+    );
+    ensure!(
+        completed != Some(false) || !end.effect,
+        "it took effect, and the finding denies it"
+    );
+    ensure!(
+        completed != Some(true) || end.effect || way.look.is_fleeting() || way.steps,
+        "it had no effect, and the finding says it had"
+    );
+    Ok(match completed {
+        Some(false) => Outcome::Prevented,
+        _ => Outcome::Killed,
+    })
+}
+
+fn deny_outcome(way: &Way, end: &End) -> Result<Outcome> {
+    ensure!(!end.killed, "a policy that only denies killed");
+    if !end.acted() {
+        ensure!(
+            end.response.is_none() || end.text("reason") == "cannot_enforce",
+            "nobody says why nothing was done"
+        );
+        ensure!(end.effect, "nobody says who denied it");
+        return Ok(Outcome::NotCovered);
+    }
+    let completed = end
+        .response
+        .as_ref()
+        .map(|response| &response["operation_completed"]);
+    ensure!(
+        end.mechanisms() == ["kernel_deny"],
+        "denied by something else"
+    );
+    ensure!(
+        completed == Some(&Value::Bool(false)),
+        "denied, and gone through"
+    );
+    ensure!(
+        !end.effect,
+        "it took effect, and the finding says it was denied"
+    );
+    ensure!(
+        way.silent || end.errno == EPERM,
+        "the call did not fail with EPERM"
+    );
+    Ok(Outcome::Prevented)
+}
