@@ -44,15 +44,25 @@ fn try_out(group: Group) -> Result<Vec<Row>> {
         trials.push(Trial::of(&stage, way, number)?);
     }
     stage.fence()?;
-    let (stopped, grounds) = stage.stop()?;
+    for trial in &mut trials {
+        trial.look(&stage)?;
+    }
+    let (stopped, _grounds) = stage.stop()?;
     let mut rows = Vec::new();
     let mut failures = Vec::new();
     for trial in trials {
-        match trial.row(&grounds, &stopped.findings) {
+        match trial.row(&stopped.findings) {
             Ok(row) => rows.push(row),
             Err(error) => failures.push(format!("{error:#}")),
         }
     }
+    eprintln!(
+        "{}",
+        rows.iter()
+            .map(|r: &Row| r.json().to_string())
+            .collect::<Vec<_>>()
+            .join("\n")
+    );
     ensure!(failures.is_empty(), "{}", failures.join("\n\n"));
     Ok(rows)
 }
@@ -68,9 +78,12 @@ fn offers() -> Result<&'static Offers> {
     let offers: Offers = text
         .lines()
         .filter_map(|line| {
-            let (offered, rest) = [("ok  ", true), ("no  ", false)]
-                .into_iter()
-                .find_map(|(word, offered)| Some((offered, line.trim_start().strip_prefix(word)?)))?;
+            let (offered, rest) =
+                [("ok  ", true), ("no  ", false)]
+                    .into_iter()
+                    .find_map(|(word, offered)| {
+                        Some((offered, line.trim_start().strip_prefix(word)?))
+                    })?;
             let end = rest.find([':', '(']).unwrap_or(rest.len());
             let name = rest[..end].trim();
             let told = ["BPF LSM", "kills in cgroup hooks", "io_uring tracepoint"];

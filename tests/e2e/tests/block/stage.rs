@@ -160,6 +160,11 @@ impl Stage {
         Ok(())
     }
 
+    /// Where acts take place.
+    pub fn grounds(&self) -> &Grounds {
+        &self.grounds
+    }
+
     /// Stops the sensor; what acts are about stays as long as the grounds do.
     pub fn stop(self) -> Result<(Stopped, Grounds)> {
         Ok((self.sensor.stop()?, self.grounds))

@@ -29,6 +29,7 @@ struct Deed {
     place: Place,
     running: Running,
     said: Vec<Said>,
+    effect: bool,
 }
 
 /// What came of one act.
@@ -59,19 +60,30 @@ impl Trial {
                 place,
                 running,
                 said,
+                effect: false,
             });
         }
         Ok(Trial { way, deeds })
     }
 
-    /// What came of it, when everything has been decided.
-    pub fn row(self, grounds: &Grounds, findings: &[Finding]) -> Result<Row> {
+    /// Looks at the effects, when everything has been decided and while it is in force:
+    /// what TCP was refused, it sends again and again.
+    pub fn look(&mut self, stage: &Stage) -> Result<()> {
+        for deed in &mut self.deeds {
+            deed.look(&self.way, stage.grounds())
+                .with_context(|| format!("{}: {}", self.way.kind, self.way.name))?;
+        }
+        Ok(())
+    }
+
+    /// What came of it.
+    pub fn row(self, findings: &[Finding]) -> Result<Row> {
         let Trial { way, deeds } = self;
         let mut ends = Vec::new();
         for deed in deeds {
             let policy = deed.policy;
             let end = deed
-                .end(&way, grounds, findings)
+                .end(&way, findings)
                 .with_context(|| format!("{}: {}, {}", way.kind, way.name, policy.name()))?;
             ends.push(end);
         }
@@ -104,32 +116,41 @@ impl Deed {
             .map(|response| response.0.clone())
     }
 
-    fn shows(&mut self, grounds: &Grounds) -> Result<bool> {
-        let Deed { place, said, .. } = self;
-        grounds.within(|| place.shows(said, grounds.resolvers()))
+    fn errno(&self) -> i64 {
+        let errno = self.said.iter().map(Said::errno).find(|errno| *errno != 0);
+        errno.unwrap_or(0)
     }
 
-    fn end(mut self, way: &Way, grounds: &Grounds, findings: &[Finding]) -> Result<End> {
+    fn look(&mut self, way: &Way, grounds: &Grounds) -> Result<()> {
+        let simulated = self.policy == Policy::Simulate;
+        // What started says so; all that it says is read at its end.
+        let certain = simulated && way.look != Look::Started;
+        let possible = !NO_SUCH_WAY.contains(&self.errno());
+        let Deed { place, said, .. } = self;
+        let mut shows = || grounds.within(|| place.shows(said, grounds.resolvers()));
+        self.effect = if certain && possible {
+            wait::until("the effect", || Ok(shows()?.then_some(true)))?
+        } else {
+            shows()?
+        };
+        Ok(())
+    }
+
+    fn end(mut self, way: &Way, findings: &[Finding]) -> Result<End> {
         let response = self.response(way.class, findings);
         let told = |key: &str| response.as_ref().map(|response| response[key].clone());
         let acted = told("outcome") == Some("acted".into());
-        let to_be_killed = acted && told("kill") == Some(true.into());
-        let errno = self.said.iter().map(Said::errno).find(|errno| *errno != 0);
-        let errno = errno.unwrap_or(0);
-
-        if to_be_killed && !way.child {
+        let errno = self.errno();
+        if acted && told("kill") == Some(true.into()) && !way.child {
             self.running.killed()?;
-        }
-        let mut effect = self.shows(grounds)?;
-        if !acted && !effect && !NO_SUCH_WAY.contains(&errno) && way.look != Look::Started {
-            effect = wait::until("the effect", || Ok(self.shows(grounds)?.then_some(true)))?;
         }
         let ended = self.running.end()?;
         self.said.extend(ended.said);
-        if way.look == Look::Started {
-            effect = self.shows(grounds)?;
-        }
         let child_killed = self.said.iter().any(|line| line.ret() == KILLED);
+        let effect = match way.look {
+            Look::Started => self.place.shows(&self.said, None)?,
+            _ => self.effect,
+        };
         Ok(End {
             response,
             effect,
@@ -151,19 +172,22 @@ impl End {
         self.text("outcome") == "acted"
     }
 
-    fn mechanisms(&self) -> Vec<String> {
+    /// What acted, as far as it is always the same.
+    fn mechanisms(&self, way: &Way) -> Vec<String> {
         let list = self
             .response
             .as_ref()
             .and_then(|response| response["mechanisms"].as_array());
         list.into_iter()
             .flatten()
-            .filter_map(|word| word.as_str().map(str::to_owned))
+            .filter_map(Value::as_str)
+            .filter(|word| !way.interrupts || !word.ends_with("_kill"))
+            .map(str::to_owned)
             .collect()
     }
 
     /// The response without what simulating and blocking differ in.
-    fn decision(&self) -> Option<Value> {
+    fn decision(&self, way: &Way) -> Option<Value> {
         let mut response = self.response.clone()?;
         if let Some(members) = response.as_object_mut() {
             for key in [
@@ -175,6 +199,9 @@ impl End {
                 "operation_completed",
             ] {
                 members.remove(key);
+            }
+            if way.interrupts {
+                members["mechanisms"] = self.mechanisms(way).into();
             }
         }
         Some(response)
@@ -201,7 +228,7 @@ fn row(way: &Way, ends: &[End]) -> Result<Row> {
         return Ok(row(Outcome::Impossible, Vec::new(), Outcome::Impossible));
     }
     ensure!(
-        simulated.decision() == blocked.decision(),
+        simulated.decision(way) == blocked.decision(way),
         "simulate and block decide differently"
     );
     let block = block_outcome(way, blocked)?;
@@ -211,7 +238,11 @@ fn row(way: &Way, ends: &[End]) -> Result<Row> {
             "nothing was simulated"
         );
     }
-    Ok(row(block, blocked.mechanisms(), deny_outcome(way, denied)?))
+    Ok(row(
+        block,
+        blocked.mechanisms(way),
+        deny_outcome(way, denied)?,
+    ))
 }
 
 fn block_outcome(way: &Way, end: &End) -> Result<Outcome> {
@@ -225,7 +256,7 @@ fn block_outcome(way: &Way, end: &End) -> Result<Outcome> {
         .as_ref()
         .map(|response| &response["operation_completed"]);
     let completed = completed.and_then(Value::as_bool);
-    let denied = end.mechanisms().iter().any(|word| word == "kernel_deny");
+    let denied = end.mechanisms(way).iter().any(|word| word == "kernel_deny");
     ensure!(end.text("mode") == "block", "acted, and did not block");
     ensure!(end.killed, "it was not killed");
     ensure!(
@@ -261,7 +292,7 @@ fn deny_outcome(way: &Way, end: &End) -> Result<Outcome> {
         .as_ref()
         .map(|response| &response["operation_completed"]);
     ensure!(
-        end.mechanisms() == ["kernel_deny"],
+        end.mechanisms(way) == ["kernel_deny"],
         "denied by something else"
     );
     ensure!(

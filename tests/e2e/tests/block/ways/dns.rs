@@ -44,7 +44,9 @@ pub(super) fn ways() -> Vec<Way> {
             "dns tcp-split {resolver} 53 {name} 1",
         )
         .silent(),
-        way("TCP, byte by byte", "dns-stream bytes {resolver} 53 {name}").silent(),
+        way("TCP, byte by byte", "dns-stream bytes {resolver} 53 {name}")
+            .silent()
+            .in_interrupts(),
         way(
             "TCP, the second question of a segment",
             "dns-stream second {resolver} 53 {name}",

@@ -32,6 +32,9 @@ pub struct Way {
     pub steps: bool,
     /// A refusal is not told to the caller: what it sent just never arrives.
     pub silent: bool,
+    /// It may happen in an interrupt: which of the kernel and the sensor kills then
+    /// depends on whom that interrupted.
+    pub interrupts: bool,
 }
 
 impl Way {
@@ -53,6 +56,7 @@ impl Way {
             child: false,
             steps: false,
             silent: false,
+            interrupts: false,
         }
     }
 
@@ -78,6 +82,11 @@ impl Way {
 
     const fn in_steps(mut self) -> Way {
         self.steps = true;
+        self
+    }
+
+    const fn in_interrupts(mut self) -> Way {
+        self.interrupts = true;
         self
     }
 
