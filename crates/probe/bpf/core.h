@@ -227,7 +227,13 @@ struct signal_struct {
 	struct tty_struct *tty;
 };
 
+struct thread_info {
+	unsigned long flags;
+	__u32 status; // x86
+};
+
 struct task_struct {
+	struct thread_info thread_info;
 	unsigned int flags;
 	int pid;
 	int tgid;
