@@ -56,13 +56,6 @@ fn try_out(group: Group) -> Result<Vec<Row>> {
             Err(error) => failures.push(format!("{error:#}")),
         }
     }
-    eprintln!(
-        "{}",
-        rows.iter()
-            .map(|r: &Row| r.json().to_string())
-            .collect::<Vec<_>>()
-            .join("\n")
-    );
     ensure!(failures.is_empty(), "{}", failures.join("\n\n"));
     Ok(rows)
 }

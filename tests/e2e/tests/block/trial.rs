@@ -92,23 +92,24 @@ impl Trial {
 }
 
 impl Deed {
-    /// The process that the rule is about.
-    fn subject(&self) -> u32 {
-        let by = self.said.iter().find(|line| line.number("child") > 0);
-        let own = self.said.first().map(Said::pid);
-        match by {
-            Some(parent) => parent.id("child"),
-            None => own.unwrap_or_else(|| self.running.pid()),
-        }
+    /// Whether the event is this deed's: its own process's, or its child's.
+    fn is_of(&self, way: &Way, finding: &Finding) -> bool {
+        let whose = if way.child {
+            "process.parent_process.pid"
+        } else if way.class == "process.exec" {
+            "process.pid"
+        } else {
+            "actor.process.pid"
+        };
+        finding.event().number(whose) == Some(self.running.pid().into())
     }
 
-    fn response(&self, class: &str, findings: &[Finding]) -> Option<Value> {
-        let (rule, pid) = (self.policy.rule(class), self.subject());
+    fn response(&self, way: &Way, findings: &[Finding]) -> Option<Value> {
+        let rule = self.policy.rule(way.class);
         let mut responses = findings
             .iter()
-            .filter(|finding| finding.rule() == rule)
-            .flat_map(Finding::responses)
-            .filter(|response| response.number("pid") == Some(pid.into()));
+            .filter(|finding| finding.rule() == rule && self.is_of(way, finding))
+            .flat_map(Finding::responses);
         let first = responses.clone().next();
         responses
             .find(|response| response.text("outcome") == "acted")
@@ -137,7 +138,7 @@ impl Deed {
     }
 
     fn end(mut self, way: &Way, findings: &[Finding]) -> Result<End> {
-        let response = self.response(way.class, findings);
+        let response = self.response(way, findings);
         let told = |key: &str| response.as_ref().map(|response| response[key].clone());
         let acted = told("outcome") == Some("acted".into());
         let errno = self.errno();

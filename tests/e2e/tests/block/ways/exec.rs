@@ -10,7 +10,9 @@ pub(super) fn ways() -> Vec<Way> {
     vec![
         way("execve", "exec {target} linger"),
         way("execve in a forked child", "spawn {target} linger").by_child(),
-        way("vfork, execve", "vfork {target} linger").by_child(),
+        way("vfork, execve", "vfork {target} linger")
+            .by_child()
+            .silent(),
         way("posix_spawn", "posix-spawn {target} linger").by_child(),
         way("execve by a second thread", "exec {target} linger").in_thread(),
         way("execve by a bare name", "exec {name} linger").relative(),
