@@ -3,6 +3,7 @@
 //! Nothing here asks the sensor or the program: a listener is asked whom it accepted, a
 //! resolver what it was asked, a folder what is in it.
 
+use crate::ways::Way;
 use anyhow::{Context, Result};
 use picket_e2e::Said;
 use picket_e2e::dns::Responder;
@@ -135,7 +136,8 @@ impl Place {
 
     /// A file in a folder below `guarded`, which the rules are about, and other ways to
     /// it below `elsewhere`.
-    pub fn of_file(look: Look, name: &str, guarded: &Path, elsewhere: &Path) -> Result<Place> {
+    pub fn of_file(way: &Way, name: &str, guarded: &Path, elsewhere: &Path) -> Result<Place> {
+        let look = way.look;
         let folder = guarded.join(name);
         fs::create_dir_all(&folder)?;
         fs::create_dir_all(elsewhere)?;
@@ -145,7 +147,10 @@ impl Place {
         fs::write(&file, CONTENT)?;
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644))?;
         fs::write(beside("source"), OTHER_CONTENT)?;
-        fs::hard_link(&file, beside("hardlink"))?;
+        // Who comes by the file itself may come out at any of its names.
+        if way.act.contains("{hardlink}") {
+            fs::hard_link(&file, beside("hardlink"))?;
+        }
         symlink(&file, beside("symlink"))?;
         symlink(&new, beside("dangling"))?;
         symlink(&folder, beside("shortcut"))?;

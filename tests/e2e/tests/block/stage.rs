@@ -122,7 +122,7 @@ impl Stage {
             }
             class if class.starts_with("file.") => {
                 let guarded = guarded(&self.grounds.scratch, policy);
-                Place::of_file(way.look, &name, &guarded, &elsewhere)
+                Place::of_file(way, &name, &guarded, &elsewhere)
             }
             _ => within(self.grounds.netns.as_ref(), || {
                 Place::of_network(way.look, &name)
