@@ -132,6 +132,14 @@ fn creations() -> Result<()> {
         true,
         true,
     )?;
+    let path = stage.scratch.at("data/new-mknod");
+    let said = stage.cause()?.act(["mknod", &path])?;
+    opened(
+        stage.found("file.create", said.pid(), &path)?.event(),
+        false,
+        false,
+        false,
+    )?;
     stage.nothing_more()
 }
 
