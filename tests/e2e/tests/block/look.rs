@@ -3,12 +3,11 @@
 //! Nothing here asks the sensor or the program: a listener is asked whom it accepted, a
 //! resolver what it was asked, a folder what is in it.
 
+use crate::props::{Overlay, RESOLVER, Resolvers};
 use crate::ways::Way;
 use anyhow::{Context, Result};
 use picket_e2e::Said;
-use picket_e2e::dns::Responder;
 use rustix::fs::inotify;
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -59,30 +58,6 @@ const NEW_MODE: u32 = 0o4711;
 const CONTENT: &str = "content";
 const OTHER_CONTENT: &str = "other content";
 
-/// The resolvers of a whole test: port 53 in IPv4 and IPv6, and another port.
-#[derive(Debug)]
-pub struct Resolvers {
-    /// Port 53.
-    pub usual: [Responder; 2],
-    /// Port 853.
-    pub elsewhere: Responder,
-}
-
-/// Where the IPv4 ones listen.
-pub const RESOLVER: &str = "127.77.0.53";
-
-impl Resolvers {
-    /// Starts them; call it in the network of the test.
-    pub fn start() -> Result<Resolvers> {
-        let at =
-            |ip: &str, port| Responder::start(SocketAddr::new(ip.parse()?, port), HashMap::new());
-        Ok(Resolvers {
-            usual: [at(RESOLVER, 53)?, at("::1", 53)?],
-            elsewhere: at(RESOLVER, 853)?,
-        })
-    }
-}
-
 /// What one act is about, and nobody else's.
 #[derive(Debug)]
 pub struct Place {
@@ -91,6 +66,7 @@ pub struct Place {
     sense: Sense,
     /// The folder of the file or the program.
     pub folder: PathBuf,
+    _overlay: Option<Overlay>,
 }
 
 /// What is watched while the act goes on.
@@ -131,6 +107,7 @@ impl Place {
             words,
             sense,
             folder: PathBuf::new(),
+            _overlay: None,
         })
     }
 
@@ -155,10 +132,20 @@ impl Place {
         symlink(&new, beside("dangling"))?;
         symlink(&folder, beside("shortcut"))?;
 
+        let overlay = if way.act.contains("{overlay}") {
+            Some(Overlay::mount(&folder.join("overlay"), &beside("layers"))?)
+        } else {
+            None
+        };
+        let file = match &overlay {
+            Some(overlay) => overlay.at.join("file"),
+            None => file,
+        };
         let detour = folder.join("..").join(name);
         let text = |path: PathBuf| path.display().to_string();
         let words = vec![
             ("folder", text(folder.clone())),
+            ("overlay", text(folder.join("overlay"))),
             ("name", "file".to_owned()),
             ("file", text(file.clone())),
             ("new", text(new)),
@@ -185,6 +172,7 @@ impl Place {
             words,
             sense,
             folder,
+            _overlay: overlay,
         })
     }
 
@@ -229,6 +217,7 @@ impl Place {
             ],
             sense: Sense::None,
             folder: guarded.to_owned(),
+            _overlay: None,
         })
     }
 

@@ -12,6 +12,7 @@
 
 mod look;
 mod page;
+mod props;
 mod row;
 mod stage;
 mod trial;
@@ -135,7 +136,7 @@ fn ways_to_files() -> Result<()> {
 }
 
 fn kernel(series: Series) -> Result<()> {
-    let outcome = match suite::run(series, LIFE, &["ways_"], |_| Ok(()))? {
+    let outcome = match suite::run(series, LIFE, &["ways_"], |guest| guest.module("overlay"))? {
         Ok(outcome) => outcome,
         Err(why) => {
             skipped(why);

@@ -1,6 +1,7 @@
 //! One sensor with the rules of a group, and the programs that they are about.
 
-use crate::look::{MEMFD, Place, Resolvers};
+use crate::look::{MEMFD, Place};
+use crate::props::Resolvers;
 use crate::ways::{Group, Way};
 use anyhow::{Context, Result};
 use picket_e2e::binary::CAUSE;

@@ -40,6 +40,8 @@ fn open() -> Vec<Way> {
         )
         .polled(),
         way("io_uring openat2", "uring-openat2 {file} r"),
+        way("open on an overlay", "open {overlay}/file r"),
+        cut("open on an overlay, O_TRUNC", "open {overlay}/file wt"),
         way("a hard link under another name", "open {hardlink} r"),
         cut("truncate, without opening it", "truncate {file}"),
     ]
