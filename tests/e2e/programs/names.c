@@ -22,7 +22,20 @@ static int finish(const char *what, long ret)
 static int act_mknod(int argc, char **argv)
 {
 	(void)argc;
+#ifdef SYS_mknod
+	return finish("mknod", syscall(SYS_mknod, argv[0], S_IFREG | MODE, 0));
+#else
 	return finish("mknod", mknod(argv[0], S_IFREG | MODE, 0));
+#endif
+}
+
+static int act_mknodat(int argc, char **argv)
+{
+	(void)argc;
+	const char *name;
+	int folder = parent_fd(argv[0], &name);
+
+	return finish("mknodat", syscall(SYS_mknodat, folder, name, S_IFREG | MODE, 0));
 }
 
 static int act_link(int argc, char **argv)
@@ -112,6 +125,7 @@ static int act_chmod_fd(int argc, char **argv)
 
 const struct act name_acts[] = {
 	{ "mknod", "PATH: a regular file", 1, act_mknod },
+	{ "mknodat", "PATH: a regular file", 1, act_mknodat },
 	{ "link", "FROM TO: a hard link", 2, act_link },
 	{ "symlink", "TARGET PATH", 2, act_symlink },
 	{ "tmpfile", "FOLDER PATH: O_TMPFILE, then linkat", 2, act_tmpfile },

@@ -46,7 +46,7 @@ fn tables(kinds: &[&'static str], seen: &[(Column, Seen)]) -> String {
     line(
         &mut text,
         "`picket doctor`",
-        seen.iter().map(|(column, _)| column.0.to_owned()),
+        seen.iter().map(|(column, _)| column.title()),
     );
     rule(&mut text, seen.len());
     for name in offered {
@@ -61,7 +61,7 @@ fn tables(kinds: &[&'static str], seen: &[(Column, Seen)]) -> String {
         line(
             &mut text,
             "way",
-            seen.iter().map(|(column, _)| column.0.to_owned()),
+            seen.iter().map(|(column, _)| column.title()),
         );
         rule(&mut text, seen.len());
         // The newest kernel has every way.

@@ -101,17 +101,30 @@ pub struct Seen {
     pub rows: Vec<Row>,
 }
 
-/// A kernel that the page has a column for.
+/// A kernel that the page has a column for, by the name of its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Column(pub &'static str);
+pub struct Column(&'static str);
 
 impl Column {
+    /// A guest.
+    pub const V6_1: Column = Column("6.1");
+    /// A guest that is booted without BPF LSM.
+    pub const V6_1_PLAIN: Column = Column("6.1-without-lsm");
+    /// A guest.
+    pub const V6_12: Column = Column("6.12");
+    /// A host without BPF LSM.
+    pub const V6_18: Column = Column("6.18-without-lsm");
     /// From the left to the right.
-    pub const ALL: [Column; 3] = [Column("6.1"), Column("6.12"), Column("6.18")];
+    pub const ALL: [Column; 4] = [
+        Column::V6_1,
+        Column::V6_12,
+        Column::V6_1_PLAIN,
+        Column::V6_18,
+    ];
 
-    /// The one of this series.
-    pub fn of(series: &str) -> Option<Column> {
-        Column::ALL.into_iter().find(|column| column.0 == series)
+    /// At the head of the column.
+    pub fn title(self) -> String {
+        self.0.replace("-without-lsm", ", no BPF LSM")
     }
 
     fn path(self) -> PathBuf {

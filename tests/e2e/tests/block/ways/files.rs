@@ -68,6 +68,7 @@ fn create() -> Vec<Way> {
         )
         .polled(),
         way("mknod", "mknod {new}"),
+        way("mknodat", "mknodat {new}"),
         way("O_TMPFILE, linkat", "tmpfile {elsewhere} {new}"),
         way("a hard link to another file", "link {source} {new}"),
         way("io_uring linkat", "uring-linkat {source} {new}"),
