@@ -1,0 +1,53 @@
+//! What the control plane keeps.
+//!
+//! ```text
+//! server ─► Store: Access, AuditLog, Bundles, Definitions, Findings, JoinTokens, Jobs, Sensors
+//!             │  one implementation, in SQL that both databases understand
+//!             ▼
+//!           Backend ─┬─ sqlite     one file, one writer task, group commit
+//!                    └─ postgres   several replicas, transactions, LISTEN/NOTIFY
+//! ```
+//!
+//! A call that changes something returns after its commit: what was answered
+//! stands. `docs/store.md` has the tables, the guarantees, and how to add a migration.
+
+mod access;
+mod audit;
+mod basics;
+mod bundles;
+mod changes;
+mod db;
+mod definitions;
+mod error;
+mod findings;
+mod jobs;
+mod join_tokens;
+pub mod limits;
+mod page;
+mod postgres;
+mod schema;
+mod sensors;
+mod sqlite;
+mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use access::{Access, ApiToken, Grant, LogIn, NewApiToken, Subject, User};
+pub use audit::{AuditEntry, AuditFilter, AuditLog, Deed, Verified};
+pub use basics::{Cause, Labels, Micros, SecretHash, Uuid, new_id};
+pub use bundles::{Bundle, Bundles, NewBundle, Rollout, RolloutState};
+pub use changes::{Change, Changes};
+pub use definitions::{Content, Definition, DefinitionFilter, Definitions, Kind, Stage};
+pub use error::{Result, StoreError};
+pub use findings::{
+    Delivered, FindingColumns, FindingCursor, FindingFilter, FindingRow, Findings, Fingerprint,
+    Keep, NewFinding, Tally,
+};
+pub use jobs::{BACK_OFF, DeadJob, Job, Jobs, MAX_BACK_OFF, NewJob};
+pub use join_tokens::{JoinRefusal, JoinToken, JoinTokens, NewJoinToken};
+pub use page::{Page, PageSize};
+pub use sensors::{
+    AppliedBundle, Certificate, Heartbeat, NewSensor, RuleStatus, Sensor, SensorFilter, SensorRule,
+    Sensors,
+};
+pub use store::{Location, Store, open};
