@@ -252,6 +252,7 @@ impl<S: Sink> Live<S> {
             self.pipeline.sink().emit(Emitted::Notice(told));
         }
         self.pipeline.look_at_costs();
+        self.pipeline.look_at_budgets(boot_ns());
         self.count()
     }
 
