@@ -94,7 +94,8 @@ int parent_fd(const char *path, const char **name)
 	return fd;
 }
 
-static const struct act *const tables[] = { exec_acts, net_acts, dns_acts, file_acts, uring_acts };
+static const struct act *const tables[] = { exec_acts, net_acts, dns_acts, file_acts, uring_acts,
+					    storm_acts };
 
 static const struct act *find(const char *name)
 {
