@@ -17,15 +17,10 @@ pub struct Sensor {
 impl Sensor {
     /// Starts it and waits until it is ready; what it prints is not looked at.
     pub fn start(picket: &Path, args: &[&str]) -> Result<Sensor> {
-        Sensor::start_to(picket, args, Stdio::null())
-    }
-
-    /// The same; its findings go to `out`.
-    pub fn start_to(picket: &Path, args: &[&str], out: Stdio) -> Result<Sensor> {
         let start = Instant::now();
         let mut child = Command::new(picket)
             .args(args)
-            .stdout(out)
+            .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("cannot start {}", picket.display()))?;

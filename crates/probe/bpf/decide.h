@@ -232,9 +232,11 @@ static __always_inline bool decide_as(struct judge *judge, struct process_state 
 			bpf_loop(PICKET_POLICIES, decide_policy, &bench, 0);
 		if (judge->effects & PICKET_EFFECT_DENY && powers.deny)
 			verdict->done |= PICKET_DONE_DENIED;
+		// Before the kill: where it is sent by an interrupt, whatever else waited
+		// for one runs too before that returns.
+		verdict->took_ns = bpf_ktime_get_boot_ns() - head->boot_ns;
 		if (judge->effects & PICKET_EFFECT_KILL)
 			verdict->done |= end_current(powers.kill);
-		verdict->took_ns = bpf_ktime_get_boot_ns() - head->boot_ns;
 	}
 	if (before) {
 		if (before->kind == head->kind)

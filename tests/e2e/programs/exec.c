@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-static int status_of(pid_t child)
+int status_of(pid_t child)
 {
 	int status;
 

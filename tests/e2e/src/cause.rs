@@ -34,6 +34,11 @@ impl Said {
         self.0[key].as_i64().unwrap_or(i64::MIN)
     }
 
+    /// A text of the line; empty if there is none.
+    pub fn text(&self, key: &str) -> &str {
+        self.0[key].as_str().unwrap_or_default()
+    }
+
     /// The process that printed it.
     pub fn pid(&self) -> u32 {
         self.id("pid")
@@ -230,6 +235,12 @@ impl Running {
     pub fn said_within(&mut self, patience: Duration) -> Result<Said> {
         let said = self.lines.take_within(patience, "a line", parse);
         said.with_context(|| self.errors.transcript())
+    }
+
+    /// Waits for its next line, or for its end without one.
+    pub fn said_or_ended(&mut self) -> Result<Option<Said>> {
+        let line = self.lines.next_or_end("a line, or the end")?;
+        Ok(line.as_deref().and_then(parse))
     }
 
     /// True while it runs.

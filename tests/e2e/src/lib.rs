@@ -17,6 +17,7 @@ pub mod container;
 pub mod dns;
 pub mod finding;
 pub mod guest;
+pub mod instance;
 pub mod lines;
 pub mod netns;
 pub mod rules;

@@ -85,6 +85,24 @@ impl Lines {
         }
     }
 
+    /// Takes the next line of all; none at the end of the output.
+    pub fn next_or_end(&mut self, wanted: &str) -> Result<Option<String>> {
+        if !self.waiting.is_empty() {
+            return Ok(Some(self.waiting.remove(0)));
+        }
+        let patience = patience();
+        match self.arriving.recv_timeout(patience) {
+            Ok(line) => {
+                self.seen.push(line.clone());
+                Ok(Some(line))
+            }
+            Err(RecvTimeoutError::Disconnected) => Ok(None),
+            Err(RecvTimeoutError::Timeout) => {
+                bail!("not within {patience:?}: {wanted}\n{}", self.transcript())
+            }
+        }
+    }
+
     /// Shows lines in messages as `brief` makes them.
     #[must_use]
     pub fn shown_as(mut self, brief: fn(&str) -> String) -> Lines {

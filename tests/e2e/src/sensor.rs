@@ -2,6 +2,7 @@
 
 use crate::binary;
 use crate::finding::Finding;
+use crate::instance::Instance;
 use crate::lines::Lines;
 use crate::scratch::Scratch;
 use crate::wait;
@@ -10,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How to start one.
@@ -18,6 +20,7 @@ pub struct Builder {
     args: Vec<OsString>,
     wrapper: Vec<OsString>,
     quiet: bool,
+    instance: Option<Arc<Instance>>,
 }
 
 /// One that runs. Killed at the end, if it has not been stopped.
@@ -26,6 +29,8 @@ pub struct Sensor {
     child: Child,
     findings: Lines,
     messages: Lines,
+    // After the child: what it pinned is removed when it is gone.
+    _instance: Option<Arc<Instance>>,
 }
 
 /// One that has ended.
@@ -46,15 +51,21 @@ impl Builder {
             args: args.into_iter().map(|arg| arg.as_ref().into()).collect(),
             wrapper: Vec::new(),
             quiet: false,
+            instance: None,
         }
     }
 
-    /// With these rules and no others.
+    /// With these rules and no others. Sensors of one builder, and of its clones,
+    /// are of one instance: each takes over from the one before.
     pub fn new(rules: impl AsRef<OsStr>) -> Builder {
+        let instance = Instance::new();
+        let builder =
+            Builder::command([OsStr::new("sensor"), OsStr::new("--rules"), rules.as_ref()])
+                .arg("--instance")
+                .arg(instance.name());
         Builder {
-            args: vec!["sensor".into(), "--rules".into(), rules.as_ref().into()],
-            wrapper: Vec::new(),
-            quiet: false,
+            instance: Some(instance.into()),
+            ..builder
         }
     }
 
@@ -63,6 +74,11 @@ impl Builder {
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Builder {
         self.args.push(arg.as_ref().into());
         self
+    }
+
+    /// The instance of what [`Builder::new`] made.
+    pub fn instance(&self) -> Option<&Instance> {
+        self.instance.as_deref()
     }
 
     /// Acts inside this cgroup alone.
@@ -117,6 +133,7 @@ impl Builder {
             child,
             findings,
             messages,
+            _instance: self.instance.clone(),
         })
     }
 

@@ -5,7 +5,6 @@ use anyhow::{Context, Result, ensure};
 use picket_e2e::binary::{self, run_picket};
 use picket_e2e::lines::Lines;
 use picket_e2e::rules::{RuleFile, quote};
-use picket_e2e::scratch::unique;
 use picket_e2e::sensor::Builder;
 use picket_e2e::{Cause, Cgroup, Scratch, Sensor, needs_root};
 use serde_json::Value;
@@ -44,8 +43,6 @@ impl Stage {
             .arg(self.socket())
             .arg("--state")
             .arg(self.state())
-            .arg("--instance")
-            .arg(format!("control-{}", unique()))
     }
 
     /// A subcommand that asks it.
@@ -303,11 +300,7 @@ fn each_sensor_has_a_socket_of_its_own() -> Result<()> {
     RuleFile::new()
         .rule("any", "process.exec", "process.pid == 1")
         .write(&scratch)?;
-    let plain = || {
-        Builder::new(scratch.path().join("rules"))
-            .arg("--instance")
-            .arg(format!("control-{}", unique()))
-    };
+    let plain = || Builder::new(scratch.path().join("rules"));
     // One of the two, or another sensor of this host, has the usual place.
     let (first, mut second) = (plain().start()?, plain().start()?);
     let told = second.message("warning: another sensor answers at /run/picket/sensor.sock")?;

@@ -66,11 +66,8 @@ fn block_kills_the_process_and_nothing_else() -> Result<()> {
         .env("CAUSE_LINGER", "1")
         .start(["spawn", &target, "linger"])?;
     parent.go()?;
-    // It may have spoken before it died.
-    let mut said = parent.said()?;
-    if said.number("child") < 0 {
-        said = parent.said()?;
-    }
+    // The target died before it could speak: this is its parent's line.
+    let said = parent.said()?;
     assert_eq!(said.ret(), 128 + 9, "the target was not killed: {said:?}");
     ensure!(parent.is_alive()? && stranger.is_alive()?);
 
@@ -82,9 +79,9 @@ fn block_kills_the_process_and_nothing_else() -> Result<()> {
         .has("mode", "block")?
         .has("kill", true)?
         .has("pid", said.number("child"))?
-        .has("mechanism", "pidfd_kill")?
+        .has("mechanism", "kernel_kill")?
         .has("outcome", "acted")?
-        .has("operation_completed", true)?;
+        .has("operation_completed", false)?;
     let latency = response.number("latency_ns").unwrap_or(-1);
     ensure!(
         (1..10_000_000_000).contains(&latency),
@@ -142,7 +139,7 @@ fn simulate_decides_the_same_and_kills_nothing() -> Result<()> {
         .has("kill", true)?
         .has("deny", true)?
         .has("pid", inside.pid())?
-        .has("mechanism", "pidfd_kill")?
+        .has("mechanism", "kernel_kill")?
         .has("outcome", "simulated")?;
 
     let mut outside = stage.cause()?.start(["exec", &target, "linger"])?;
@@ -168,7 +165,8 @@ fn every_class_can_be_answered() -> Result<()> {
     let classes: &[(&str, String, &[&str])] = &[
         (
             "network.connect",
-            by(&path),
+            // Not where the question goes: that is another rule's.
+            format!("{} and dst_endpoint.port == 9", by(&path)),
             &["connect", "udp", "127.0.0.1", "9"],
         ),
         ("network.listen", by(&path), &["listen", "127.0.0.1", "0"]),

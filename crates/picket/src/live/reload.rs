@@ -7,7 +7,7 @@ use picket_model::field::EventAttr;
 use picket_model::{Event, Field};
 use picket_sensor::live::{self, Control};
 use picket_sensor::loader;
-use picket_sensor::watch::RuleWatch;
+use picket_sensor::watch::{FileWatch, RuleWatch};
 use std::time::{Duration, Instant};
 
 /// A save is several file operations: wait for this much silence.
@@ -92,8 +92,8 @@ pub fn serve(
 ) {
     let never = crossbeam_channel::never();
     let changes = watch.map_or(&never, RuleWatch::changes);
-    let users = RuleWatch::new(&[PASSWD.into()]).ok();
-    let users = users.as_ref().map_or(&never, RuleWatch::changes);
+    let (renamed, users) = bounded(1);
+    let _users = FileWatch::new(&[PASSWD.into()], renamed.clone()).ok();
     let anew = |upkeep: &mut Upkeep| {
         if let Some(next) = reload(rules, host, control) {
             *upkeep = next;

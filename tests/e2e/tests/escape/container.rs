@@ -69,8 +69,6 @@ fn a_containers_processes_are_covered() -> Result<()> {
 
     let mut sensor = Builder::new(container.scratch().path().join("rules"))
         .enforce_in(cgroup.path())
-        .arg("--instance")
-        .arg(format!("escape-{name}"))
         .start()?;
     let runs = runs(RUNS);
     for tally in storms(runs)? {

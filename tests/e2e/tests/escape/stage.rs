@@ -12,11 +12,12 @@ use picket_e2e::{Cause, Cgroup, Scratch, Sensor, wait};
 use rustix::process::Signal;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// Storms, and sensors that have to tell of them, may take that long.
 pub const LONG: Duration = Duration::from_secs(280);
+/// Where a sensor answers.
+const SOCKET: &str = "run/sensor.sock";
 /// Nobody's user id.
 const USER: u32 = 54_321;
 
@@ -87,7 +88,7 @@ impl By {
 pub struct Stage {
     pub scratch: Scratch,
     pub cgroup: Cgroup,
-    instance: Instance,
+    sensor: Builder,
 }
 
 impl Stage {
@@ -100,10 +101,17 @@ impl Stage {
                 fs::copy(first.program(), copy)?;
             }
         }
+        let cgroup = Cgroup::new()?;
+        let sensor = Builder::new(scratch.path().join("rules"))
+            .enforce_in(cgroup.path())
+            .arg("--control")
+            .arg(scratch.at(SOCKET))
+            .arg("--state")
+            .arg(scratch.at("state"));
         Ok(Stage {
             scratch,
-            cgroup: Cgroup::new()?,
-            instance: Instance(format!("escape-{}", unique())),
+            cgroup,
+            sensor,
         })
     }
 
@@ -153,21 +161,14 @@ impl Stage {
         })
     }
 
-    /// A sensor of an instance of its own that acts in the cgroup alone.
+    /// A sensor that acts in the cgroup alone; each takes over from the one before.
     pub fn builder(&self) -> Builder {
-        Builder::new(self.scratch.path().join("rules"))
-            .enforce_in(self.cgroup.path())
-            .arg("--control")
-            .arg(self.socket())
-            .arg("--state")
-            .arg(self.scratch.at("state"))
-            .arg("--instance")
-            .arg(&self.instance.0)
+        self.sensor.clone()
     }
 
     /// Where it can be asked.
     pub fn socket(&self) -> String {
-        self.scratch.at("run/sensor.sock")
+        self.scratch.at(SOCKET)
     }
 
     /// The same, by a process between the ancestor and those that it starts.
@@ -223,15 +224,4 @@ pub fn freeze(sensor: &Sensor) -> Result<()> {
         let after_name = text.rsplit(") ").next().unwrap_or_default();
         Ok(after_name.starts_with('T').then_some(()))
     })
-}
-
-/// The sensor's place in the kernel; what is pinned there goes with the test.
-#[derive(Debug)]
-struct Instance(String);
-
-impl Drop for Instance {
-    fn drop(&mut self) {
-        let folder = PathBuf::from("/sys/fs/bpf/picket").join(&self.0);
-        let _ = fs::remove_dir_all(folder);
-    }
 }

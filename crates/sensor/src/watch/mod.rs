@@ -1,12 +1,17 @@
 //! Tells when rule files change.
 
+mod files;
+
+pub use files::FileWatch;
+
 use crossbeam_channel::{Receiver, Sender, bounded};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use std::path::{Path, PathBuf};
 
 /// Watches rule paths; dropped, it stops.
 pub struct RuleWatch {
-    _watcher: RecommendedWatcher,
+    _folders: RecommendedWatcher,
+    _files: FileWatch,
     changes: Receiver<()>,
 }
 
@@ -16,22 +21,15 @@ impl RuleWatch {
     pub fn new(paths: &[PathBuf]) -> notify::Result<RuleWatch> {
         // One place is enough: a change during a reload leads to one more.
         let (sender, changes) = bounded(1);
-        let files = paths
-            .iter()
-            .filter(|path| !path.is_dir())
-            .map(absolute)
-            .collect();
-        let mut watcher = notify::recommended_watcher(on_change(sender, files))?;
-        for path in paths {
-            let (watched, mode) = if path.is_dir() {
-                (path.as_path(), RecursiveMode::Recursive)
-            } else {
-                (folder(path), RecursiveMode::NonRecursive)
-            };
-            watcher.watch(&absolute(watched), mode)?;
+        let (folders, files): (Vec<PathBuf>, _) =
+            paths.iter().map(absolute).partition(|path| path.is_dir());
+        let mut watcher = notify::recommended_watcher(on_change(sender.clone()))?;
+        for folder in folders {
+            watcher.watch(&folder, RecursiveMode::Recursive)?;
         }
         Ok(RuleWatch {
-            _watcher: watcher,
+            _folders: watcher,
+            _files: FileWatch::new(&files, sender)?,
             changes,
         })
     }
@@ -42,12 +40,12 @@ impl RuleWatch {
     }
 }
 
-fn on_change(sender: Sender<()>, files: Vec<PathBuf>) -> impl FnMut(notify::Result<notify::Event>) {
+fn on_change(sender: Sender<()>) -> impl FnMut(notify::Result<notify::Event>) {
     move |event| {
         let changed = match event {
             // Reading the files is itself an access: only what changes them counts.
             Ok(event) => {
-                !event.kind.is_access() && event.paths.iter().any(|path| is_rules(path, &files))
+                !event.kind.is_access() && event.paths.iter().any(|path| can_hold_rules(path))
             }
             // An overflow, say: better one reload too many.
             Err(_) => true,
@@ -60,12 +58,9 @@ fn on_change(sender: Sender<()>, files: Vec<PathBuf>) -> impl FnMut(notify::Resu
 
 /// Whether a path in a watched folder can hold rules: findings may well be
 /// written to the same folder.
-fn is_rules(path: &Path, files: &[PathBuf]) -> bool {
-    let by_name = path
-        .extension()
-        .is_none_or(|ext| ext == "yaml" || ext == "yml");
-    files.iter().any(|file| file == path)
-        || (by_name && files.iter().all(|file| file.parent() != path.parent()))
+fn can_hold_rules(path: &Path) -> bool {
+    path.extension()
+        .is_none_or(|ext| ext == "yaml" || ext == "yml")
 }
 
 fn absolute(path: impl AsRef<Path>) -> PathBuf {
@@ -86,14 +81,10 @@ mod tests {
 
     #[test]
     fn only_rule_files_count() {
-        let files = [PathBuf::from("/etc/picket/site.yaml")];
-        assert!(is_rules(Path::new("/etc/picket/site.yaml"), &files));
-        assert!(!is_rules(Path::new("/etc/picket/findings.jsonl"), &files));
-        assert!(!is_rules(Path::new("/etc/picket/other.yaml"), &files));
-        assert!(is_rules(Path::new("/srv/rules/new.yml"), &files));
+        assert!(can_hold_rules(Path::new("/srv/rules/new.yml")));
         // A folder that was moved in or out.
-        assert!(is_rules(Path::new("/srv/rules/web"), &files));
-        assert!(!is_rules(Path::new("/srv/rules/README.md"), &files));
+        assert!(can_hold_rules(Path::new("/srv/rules/web")));
+        assert!(!can_hold_rules(Path::new("/srv/rules/findings.jsonl")));
     }
 
     #[test]
@@ -103,6 +94,17 @@ mod tests {
         std::fs::write(&rules, "rules: []").unwrap();
         let watch = RuleWatch::new(std::slice::from_ref(&rules)).unwrap();
         std::fs::write(&rules, "rules: [] ").unwrap();
+        let deadline = std::time::Duration::from_secs(10);
+        assert!(watch.changes().recv_timeout(deadline).is_ok());
+    }
+
+    #[test]
+    fn a_new_file_deep_in_a_folder_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("web");
+        std::fs::create_dir(&deep).unwrap();
+        let watch = RuleWatch::new(&[folder.path().to_owned()]).unwrap();
+        std::fs::write(deep.join("r.yaml"), "rules: []").unwrap();
         let deadline = std::time::Duration::from_secs(10);
         assert!(watch.changes().recv_timeout(deadline).is_ok());
     }
