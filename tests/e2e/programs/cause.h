@@ -9,6 +9,8 @@
 //   CAUSE_LINGER=1   after acting, stay until stdin ends
 //   CAUSE_THREAD=1   act in a second thread
 //   CAUSE_UID=UID    become this user first
+//   CAUSE_WORKERS=N storms: this many executions at once (2)
+//   CAUSE_PAUSE=US   storms: that many microseconds between two executions
 //   CAUSE_SQPOLL=1   io_uring acts: the kernel's own thread submits
 //   CAUSE_PATIENCE=S DNS: how many seconds an answer is waited for
 #pragma once
@@ -36,7 +38,7 @@ struct act {
 // One table a subject, each ending in an entry without a name.
 extern const struct act exec_acts[], net_acts[], dns_acts[], file_acts[], uring_acts[];
 extern const struct act image_acts[], socket_acts[], packet_acts[], name_acts[], ring_acts[],
-	old_acts[];
+	old_acts[], storm_acts[];
 
 extern char **environ;
 

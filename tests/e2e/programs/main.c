@@ -96,7 +96,7 @@ int parent_fd(const char *path, const char **name)
 
 static const struct act *const tables[] = { exec_acts,	 image_acts, net_acts,	 socket_acts,
 					    packet_acts, dns_acts,   file_acts,	 name_acts,
-					    uring_acts,	 ring_acts,  old_acts };
+					    uring_acts,	 ring_acts,  old_acts,   storm_acts };
 
 static const struct act *find(const char *name)
 {
