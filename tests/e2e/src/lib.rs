@@ -16,6 +16,7 @@ pub mod cgroup;
 pub mod container;
 pub mod dns;
 pub mod finding;
+pub mod fleet;
 pub mod guest;
 pub mod instance;
 pub mod lines;
@@ -58,6 +59,12 @@ pub fn skipped(why: impl std::fmt::Display) {
             .open(path);
         let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
     }
+}
+
+/// Says a figure that a test measured. Shown where a runner shows what tests print.
+pub fn report(line: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().write_all(format!("{line}\n").as_bytes());
 }
 
 /// Ends the test early where no probe can be loaded.

@@ -266,7 +266,7 @@ impl Session {
             console::warning(&missing.to_string());
         }
         let killer = PidfdKiller::new(Some(probes.disarm_switch()?));
-        let responder = Responder::new(
+        let mut responder = Responder::new(
             &set.policies,
             protected.clone(),
             Ledger::Kernel(probes.budgets()?),
@@ -275,7 +275,7 @@ impl Session {
         if responder.blocks() && self.enforce_in.is_none() {
             console::note("a policy blocks, on the whole host (--enforce-in CGROUP narrows it)");
         }
-        for policy in responder.used_up(live::boot_ns() / 1_000_000) {
+        for policy in responder.newly_used_up(live::boot_ns() / 1_000_000) {
             console::warning(&format!(
                 "policy {policy} used up its budget before this run: it simulates, until its pause is \
                  over or somebody arms it again (picket arm {policy})"
