@@ -209,14 +209,25 @@ fn budget(node: &Node<'_>, sink: &mut Sink) -> Option<Budget> {
         )?;
     }
     let resume_after = match keys.get("resume_after") {
-        Some(node) => Some(duration(node, sink)?),
+        Some(node) => Some((duration(node, sink)?, node)),
         None => None,
     };
+    if let (Some((pause, node)), Some(per)) = (resume_after, per)
+        && pause < per
+    {
+        let problem = Problem::PauseInWindow {
+            pause: pause.as_secs(),
+            per: per.as_secs(),
+        };
+        sink.push(Diagnostic::new(&problem, node.span.clone()).help(
+            "what was done in the last `per` still counts then, so that the next action may trip it again",
+        ));
+    }
     Some(Budget {
         kills: kills?,
         per: per?,
         on_exceed: OnExceed::Simulate,
-        resume_after,
+        resume_after: resume_after.map(|(pause, _)| pause),
     })
 }
 

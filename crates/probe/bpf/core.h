@@ -14,6 +14,7 @@
 #define FMODE_READ 0x1 // linux/fs.h, as the three below
 #define FMODE_WRITE 0x2
 #define FMODE_CREATED 0x100000
+#define FMODE_NOACCOUNT 0x20000000 // linux/fs.h: a file of the kernel's own
 #define S_IFMT 0170000
 #define S_IFDIR 0040000
 #define S_IFREG 0100000
@@ -227,7 +228,13 @@ struct signal_struct {
 	struct tty_struct *tty;
 };
 
+struct thread_info {
+	unsigned long flags;
+	__u32 status; // x86
+};
+
 struct task_struct {
+	struct thread_info thread_info;
 	unsigned int flags;
 	int pid;
 	int tgid;

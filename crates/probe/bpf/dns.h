@@ -15,6 +15,8 @@
 // Two steps for a message's length and one for what it holds, or two where an
 // earlier one had to be passed over.
 #define DNS_STEPS (4 * DNS_PIPELINE)
+// UDP_MAX_SEGMENTS of linux/udp.h: at most so many datagrams make one packet here.
+#define UDP_SEGMENTS 128
 
 // The place in a TCP stream of length-prefixed messages (RFC 1035 4.2.2), and
 // the message at hand as far as it has come: its segments may be small.
@@ -261,17 +263,50 @@ static __noinline int dns_over_tcp(struct __sk_buff *skb, struct segment *segmen
 	return refused;
 }
 
+struct datagram_walk {
+	struct __sk_buff *skb;
+	struct judge *judge;
+	__u32 size; // of a datagram
+	__u32 refused;
+};
+
+// One datagram.
+static long datagram_piece(__u32 index, struct datagram_walk *walk)
+{
+	struct judge *judge = walk->judge;
+	__u32 left = judge->packet_left;
+	__u32 at = judge->packet_at;
+	__u32 len = walk->size;
+
+	if (!left)
+		return 1;
+	if (len > left)
+		len = left;
+	judge->packet_at = at + len;
+	judge->packet_left = left - len;
+	// A server's answer to another server's port.
+	if (dns_is_response(walk->skb, at))
+		return 0;
+	judge->record.dns.message_len = len;
+	if (len > PICKET_DNS_SHORT)
+		len = PICKET_DNS_SHORT;
+	asm volatile("" : "+r"(len));
+	len = ((len - 1) & (PICKET_DNS_SHORT - 1)) + 1;
+	if (bpf_skb_load_bytes(walk->skb, at, judge->record.payload, len)) {
+		count_error(PICKET_AT_PACKET);
+		len = 0;
+	}
+	walk->refused = dns_judge(judge, len, true);
+	return walk->refused;
+}
+
 static __noinline int dns_over_udp(struct __sk_buff *skb, struct segment *segment,
 				   struct bpf_sock *sk)
 {
+	struct datagram_walk walk = { .skb = skb };
 	struct judge *judge;
 	struct owner *owner;
-	__u32 len = segment->len;
-	bool refused;
 
-	// A server's answer to another server's port.
-	if (dns_is_response(skb, segment->offset))
-		return 0;
 	judge = judge_begin(PICKET_DNS_QUERY, 0);
 	if (!judge)
 		return 0;
@@ -285,18 +320,15 @@ static __noinline int dns_over_udp(struct __sk_buff *skb, struct segment *segmen
 	segment_address(skb, segment, false, &judge->record.dns.remote);
 	judge->record.dns.protocol = wire_protocol(segment->protocol);
 	judge->record.dns.reserved = 0;
-	judge->record.dns.message_len = len;
-	if (len > PICKET_DNS_SHORT)
-		len = PICKET_DNS_SHORT;
-	asm volatile("" : "+r"(len));
-	len = ((len - 1) & (PICKET_DNS_SHORT - 1)) + 1;
-	if (bpf_skb_load_bytes(skb, segment->offset, judge->record.payload, len)) {
-		count_error(PICKET_AT_PACKET);
-		len = 0;
-	}
-	refused = dns_judge(judge, len, true);
+	walk.judge = judge;
+	// With UDP_SEGMENT, one send is many datagrams that the kernel, or the device,
+	// cuts apart later. All of them are refused for one.
+	walk.size = skb->gso_size ?: segment->len;
+	judge->packet_at = segment->offset;
+	judge->packet_left = segment->len;
+	bpf_loop(UDP_SEGMENTS, datagram_piece, &walk, 0);
 	judge_release(judge);
-	return refused;
+	return walk.refused;
 }
 
 // What a process sends through a raw socket. The kernel has raw sockets of its

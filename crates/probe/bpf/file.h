@@ -277,6 +277,39 @@ static __noinline int path_exit(struct named *call)
 	return 0;
 }
 
+// A file that is made without being opened.
+static __always_inline int mknod_call(struct sys_exit_ctx *ctx, __s32 dir, const char *name,
+				      __u32 mode)
+{
+	struct named call = {
+		.kind = PICKET_FILE_CREATE,
+		.ret = ctx->ret,
+		.dir = dir,
+		.name = name,
+	};
+
+	if (mode & S_IFMT && (mode & S_IFMT) != S_IFREG)
+		return 0;
+	return path_exit(&call);
+}
+
+SEC("tracepoint/syscalls/sys_exit_mknod")
+int mknod_exit(struct sys_exit_ctx *ctx)
+{
+	struct pt_regs *regs = caller_regs();
+
+	return mknod_call(ctx, AT_FDCWD, (void *)SYSCALL_ARG_0(regs), SYSCALL_ARG_1(regs));
+}
+
+SEC("tracepoint/syscalls/sys_exit_mknodat")
+int mknodat_exit(struct sys_exit_ctx *ctx)
+{
+	struct pt_regs *regs = caller_regs();
+
+	return mknod_call(ctx, SYSCALL_ARG_0(regs), (void *)SYSCALL_ARG_1(regs),
+			  SYSCALL_ARG_2(regs));
+}
+
 SEC("tracepoint/syscalls/sys_exit_rename")
 int rename_exit(struct sys_exit_ctx *ctx)
 {

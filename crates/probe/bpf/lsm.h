@@ -24,6 +24,22 @@
 #define SYSCALL_IO_URING_ENTER 426
 #define SYSCALL_NUMBER(regs) ((__u32)(regs)->syscallno)
 #endif
+// The system calls whose end file.h looks at.
+#if defined(__TARGET_ARCH_x86)
+#define SYSCALLS_OPEN 2: case 85: case 257: case 437 // open, creat, openat, openat2
+#define SYSCALLS_MKNOD 133: case 259 // mknod, mknodat
+#define SYSCALLS_RENAME 82: case 264: case 316 // rename, renameat, renameat2
+#define SYSCALLS_UNLINK 87: case 263 // unlink, unlinkat
+#define SYSCALLS_CHMOD 90: case 91: case 268: case 452 // chmod, fchmod, fchmodat, fchmodat2
+#define TS_COMPAT 0x0002 // asm/thread_info.h
+#elif defined(__TARGET_ARCH_arm64)
+#define SYSCALLS_OPEN 56: case 437
+#define SYSCALLS_MKNOD 33
+#define SYSCALLS_RENAME 38: case 276
+#define SYSCALLS_UNLINK 35
+#define SYSCALLS_CHMOD 52: case 53: case 452
+#define TIF_32BIT 22 // asm/thread_info.h
+#endif
 #define PF_IO_WORKER 0x00000010 // linux/sched.h
 // More arguments are told as cut off.
 #define GIVEN_ARGS 64
@@ -64,6 +80,41 @@ static __always_inline bool in_io_uring(void)
 
 	return task->flags & PF_IO_WORKER ||
 	       SYSCALL_NUMBER(caller_regs()) == SYSCALL_IO_URING_ENTER;
+}
+
+// Whether the thread is in a 32-bit system call, which has numbers of its own and
+// no tracepoint.
+static __always_inline bool in_old_call(struct task_struct *task)
+{
+#if defined(__TARGET_ARCH_x86)
+	return task->thread_info.status & TS_COMPAT;
+#elif defined(__TARGET_ARCH_arm64)
+	return task->thread_info.flags >> TIF_32BIT & 1;
+#endif
+}
+
+// Whether the end of the system call that the thread is in will tell of the
+// operation. A file can be opened by an exec, for example.
+static __always_inline bool end_tells(__u32 kind)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	if (task->flags & PF_IO_WORKER || in_old_call(task))
+		return false;
+	switch (SYSCALL_NUMBER(caller_regs())) {
+	case SYSCALLS_OPEN:
+		return kind == PICKET_FILE_OPEN || kind == PICKET_FILE_CREATE;
+	case SYSCALLS_MKNOD:
+		return kind == PICKET_FILE_CREATE;
+	case SYSCALLS_RENAME:
+		return kind == PICKET_FILE_RENAME;
+	case SYSCALLS_UNLINK:
+		return kind == PICKET_FILE_DELETE;
+	case SYSCALLS_CHMOD:
+		return kind == PICKET_FILE_CHMOD;
+	default:
+		return false;
+	}
 }
 
 struct given {
@@ -218,8 +269,8 @@ static __noinline int file_refuse(struct scratch *scratch, struct judge *judge)
 	file_rules(judge, actor, scratch);
 	refused = decide(judge, actor, &scratch->file.head,
 			 (struct powers){ .kill = KILL_NOW, .deny = true });
-	if (in_io_uring()) {
-		// Its submission was not told: see io_uring.h.
+	// Of io_uring, not even the submission was told: see io_uring.h.
+	if (in_io_uring() || (judge->verdict.triggered && !end_tells(scratch->file.head.kind))) {
 		if (refused) {
 			scratch->file.error = EPERM;
 			scratch->file.error_known = PICKET_KNOWN;
@@ -297,6 +348,7 @@ int lsm_open(__u64 *ctx)
 	struct file *file = (void *)ctx[0];
 	int earlier = (int)ctx[1];
 	__u32 flags = BPF_CORE_READ(file, f_flags);
+	__u32 mode = BPF_CORE_READ(file, f_mode);
 	struct file_asked asked = {
 		.file = (void *)file + bpf_core_field_offset(struct file, f_path),
 		.kind = PICKET_FILE_OPEN,
@@ -305,8 +357,9 @@ int lsm_open(__u64 *ctx)
 
 	if (earlier || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) == S_IFDIR)
 		return earlier;
-	// It was asked about before it was made.
-	if (BPF_CORE_READ(file, f_mode) & FMODE_CREATED)
+	// It was asked about before it was made; or it is the file below one of an
+	// overlay, which was asked about.
+	if (mode & (FMODE_CREATED | FMODE_NOACCOUNT))
 		return 0;
 	judged_forget();
 	return file_ask(&asked);

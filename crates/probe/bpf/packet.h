@@ -6,6 +6,7 @@
 
 // How many IPv6 extension headers are skipped; more is not seen in practice.
 #define EXTENSION_HEADERS 6
+#define FRAGMENT_HEADER 44
 #define TCP_FLAG_SYN 0x02
 
 // A packet's transport payload.
@@ -22,15 +23,16 @@ struct segment {
 
 static __always_inline bool extension_header(__u8 next)
 {
-	// Hop-by-hop, routing, destination options (RFC 8200).
-	return next == 0 || next == 43 || next == 60;
+	// Hop-by-hop, routing, destination options (RFC 8200). A fragment header may
+	// stand before a whole packet (RFC 6946).
+	return next == 0 || next == 43 || next == FRAGMENT_HEADER || next == 60;
 }
 
 // Where the transport header begins; 0 where there is none to be read.
 static __always_inline __u32 transport_offset(struct __sk_buff *skb, struct segment *segment)
 {
 	__u8 ip[40];
-	__u8 option[2];
+	__u8 option[4];
 	__u32 offset;
 	__u8 next;
 
@@ -52,8 +54,13 @@ static __always_inline __u32 transport_offset(struct __sk_buff *skb, struct segm
 	for (int i = 0; i < EXTENSION_HEADERS && extension_header(next); i++) {
 		if (bpf_skb_load_bytes(skb, offset, option, sizeof(option)))
 			return 0;
+		if (next != FRAGMENT_HEADER)
+			offset += (option[1] + 1) * 8;
+		else if (option[2] || option[3] & 0xf8) // not the first fragment
+			return 0;
+		else
+			offset += 8;
 		next = option[0];
-		offset += (option[1] + 1) * 8;
 	}
 	segment->protocol = next;
 	return offset;

@@ -59,6 +59,24 @@ int process_exit(__u64 *ctx)
 	return 0;
 }
 
+// A thread that executes takes its leader's id. What a security hook decided for it
+// stands under the one that it had.
+static __always_inline void judged_follow(struct task_struct *task, __u32 old_tid)
+{
+	__u64 before = (__u64)(__u32)task->tgid << 32 | old_tid;
+	__u64 now = current_thread();
+	struct judged *found;
+
+	if (before == now)
+		return;
+	found = bpf_map_lookup_elem(&judged, &before);
+	if (!found)
+		return;
+	if (bpf_map_update_elem(&judged, &now, found, BPF_ANY))
+		count_error(PICKET_AT_JUDGE);
+	bpf_map_delete_elem(&judged, &before);
+}
+
 SEC("tp_btf/sched_process_exec")
 int process_exec(__u64 *ctx)
 {
@@ -71,6 +89,7 @@ int process_exec(__u64 *ctx)
 	char *end;
 	__u32 len;
 
+	judged_follow(task, (__u32)ctx[1]);
 	if (!scratch) {
 		count_drop(PICKET_EXEC);
 		return 0;

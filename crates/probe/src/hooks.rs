@@ -87,6 +87,7 @@ impl Hook {
 const CONNECT: &[EventClass] = &[EventClass::NetworkConnect];
 const LISTEN: &[EventClass] = &[EventClass::NetworkListen];
 const OPEN: &[EventClass] = &[EventClass::FileOpen, EventClass::FileCreate];
+const CREATE: &[EventClass] = &[EventClass::FileCreate];
 const RENAME: &[EventClass] = &[EventClass::FileRename];
 const DELETE: &[EventClass] = &[EventClass::FileDelete];
 const CHMOD: &[EventClass] = &[EventClass::FileChmod];
@@ -190,6 +191,16 @@ pub(crate) const HOOKS: &[Hook] = &[
         When::Any(OPEN),
     ),
     hook(
+        "mknod_exit",
+        Site::Syscall("sys_exit_mknod"),
+        When::Any(CREATE),
+    ),
+    hook(
+        "mknodat_exit",
+        Site::Syscall("sys_exit_mknodat"),
+        When::Any(CREATE),
+    ),
+    hook(
         "rename_exit",
         Site::Syscall("sys_exit_rename"),
         When::Any(RENAME),
@@ -236,7 +247,7 @@ pub(crate) const HOOKS: &[Hook] = &[
     ),
     security("lsm_exec", &[EventClass::ProcessExec]),
     security("lsm_open", &[EventClass::FileOpen]),
-    security("lsm_create", &[EventClass::FileCreate]),
+    security("lsm_create", CREATE),
     security("lsm_delete", DELETE),
     security("lsm_rename", RENAME),
     security("lsm_chmod", CHMOD),

@@ -86,6 +86,9 @@ impl<S: Sink> Live<S> {
     ///
     /// The iterator gives processes by pid, and pids wrap; by their start every
     /// process comes after the one it descends from.
+    /// What programs of a run before have told comes after that: the processes that
+    /// it speaks of are known then, and those that live are followed through what
+    /// they did meanwhile.
     /// Then the rules under policies are put in force in the kernel, disarmed if
     /// somebody lifted every block before, and programs of a run before, which told
     /// what happened until then, leave it.
@@ -101,17 +104,11 @@ impl<S: Sink> Live<S> {
             takeover,
             ..
         } = self;
+        take_running(probes, pipeline, tap)?;
         takeover.drain(&mut |bytes| take(bytes, pipeline, tap));
-        let mut running = Vec::new();
-        probes.running(&mut |bytes| {
-            let key = decode(bytes)
-                .map(|record| record.task.key)
-                .unwrap_or_default();
-            running.push((key.start_ns, key.pid, bytes.to_vec()));
-        })?;
-        running.sort_unstable_by_key(|(start_ns, pid, _)| (*start_ns, *pid));
-        for (_, _, bytes) in &running {
-            take(bytes, pipeline, tap);
+        if takeover.has_lost()? {
+            // What a process runs may have changed without a word.
+            take_running(probes, pipeline, tap)?;
         }
         if let Some(set) = pipeline.rules().kernel.clone() {
             probes.set_security(set.classes());
@@ -289,6 +286,7 @@ impl<S: Sink> Live<S> {
             self.pipeline.sink().emit(Emitted::Notice(told));
         }
         self.pipeline.look_at_costs();
+        self.pipeline.look_at_budgets(boot_ns());
         self.count()
     }
 
@@ -373,13 +371,34 @@ impl<S: Sink> enforce::Records for Taking<'_, S> {
         // Programs of a run before have told it all, as long as they are in force.
         let ours = |boot_ns| !takeover.found_any() && takeover.is_ours(boot_ns);
         let mut each = |bytes: &[u8]| take_if(bytes, pipeline, tap, ours);
-        while probes.poll(Duration::ZERO, &mut each)? > 0 {}
+        // What was there when it began: a flood cannot keep it here.
+        probes.poll(Duration::ZERO, &mut each)?;
         Ok(())
     }
 
     fn table(&mut self) -> &ProcessTable {
         self.pipeline.assembler().table()
     }
+}
+
+/// Takes in what runs now, in the order in which it was started.
+fn take_running<S: Sink>(
+    probes: &mut Probes,
+    pipeline: &mut Pipeline<S>,
+    tap: &mut Option<Tap>,
+) -> Result<(), ProbeError> {
+    let mut running = Vec::new();
+    probes.running(&mut |bytes| {
+        let key = decode(bytes)
+            .map(|record| record.task.key)
+            .unwrap_or_default();
+        running.push((key.start_ns, key.pid, bytes.to_vec()));
+    })?;
+    running.sort_unstable_by_key(|(start_ns, pid, _)| (*start_ns, *pid));
+    for (_, _, bytes) in &running {
+        take(bytes, pipeline, tap);
+    }
+    Ok(())
 }
 
 fn take<S: Sink>(bytes: &[u8], pipeline: &mut Pipeline<S>, tap: &mut Option<Tap>) {

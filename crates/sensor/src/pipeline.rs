@@ -314,13 +314,7 @@ impl<S: Sink> Pipeline<S> {
         };
         let responses = self.responder.respond(&new, case, kernel);
         self.stats.decided(responses.decisions());
-        for policy in &responses.tripped {
-            let text = format!(
-                "policy {policy} has used up its budget: it simulates from here on, until its pause \
-                 is over or somebody arms it again (picket arm {policy})"
-            );
-            self.sink.emit(Emitted::Notice(text));
-        }
+        self.tell_used_up(&responses.tripped);
         if let Some(killed) = responses.killed {
             self.stats.kills += 1;
             held.killed = Some(killed);
@@ -334,6 +328,23 @@ impl<S: Sink> Pipeline<S> {
                 event: held.event.clone(),
                 decisions,
             });
+        }
+    }
+
+    /// Tells of budgets that are used up although no event said so. Call it now and
+    /// then.
+    pub fn look_at_budgets(&mut self, boot_ns: u64) {
+        let used_up = self.responder.newly_used_up(boot_ns / 1_000_000);
+        self.tell_used_up(&used_up);
+    }
+
+    fn tell_used_up(&mut self, policies: &[Arc<str>]) {
+        for policy in policies {
+            let text = format!(
+                "policy {policy} has used up its budget: it simulates from here on, until its pause \
+                 is over or somebody arms it again (picket arm {policy})"
+            );
+            self.sink.emit(Emitted::Notice(text));
         }
     }
 

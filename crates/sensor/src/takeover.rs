@@ -9,8 +9,9 @@
 
 use picket_probe::{Pins, Predecessor, ProbeError, Probes};
 
-/// How often a ring is emptied in one go, while programs go on filling it.
-const MOST_LOOKS: u32 = 64;
+/// How often a ring is looked at for the last time: a record that was being written
+/// hides those behind it for a moment.
+const LAST_LOOKS: u32 = 3;
 
 /// What becomes of blocks when the sensor ends, however it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,20 +59,27 @@ impl Takeover {
         !self.before.is_empty()
     }
 
+    /// Whether programs before had no room for something they had to tell.
+    pub fn has_lost(&self) -> Result<bool, ProbeError> {
+        for run in &self.before {
+            if run.drops()?.total() > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Whether an event at that time is told by this run's records.
     pub fn is_ours(&self, boot_ns: u64) -> bool {
         boot_ns >= self.cut_ns
     }
 
-    /// Hands what the programs before have written to `each`; a flood cannot keep
-    /// it here.
-    pub fn drain(&mut self, each: &mut dyn FnMut(&[u8])) {
-        let mut look = || self.before.iter_mut().any(|run| run.consume(each) > 0);
-        for _ in 0..MOST_LOOKS {
-            if !look() {
-                return;
-            }
-        }
+    /// Hands what the programs before have written until now to `each`. What they go
+    /// on to write is left for the next time, so that a flood cannot keep it here.
+    /// Returns how much there was.
+    pub fn drain(&mut self, each: &mut dyn FnMut(&[u8])) -> usize {
+        let runs = self.before.iter_mut();
+        runs.map(|run| run.consume(each)).sum()
     }
 
     /// What is in force from now on are this run's programs, and they stay if that
@@ -93,7 +101,11 @@ impl Takeover {
             return Ok(notices);
         }
         self.cut_ns = now_ns;
-        self.drain(&mut |bytes| each(bytes, now_ns));
+        for _ in 0..LAST_LOOKS {
+            if self.drain(&mut |bytes| each(bytes, now_ns)) == 0 {
+                break;
+            }
+        }
         for run in std::mem::take(&mut self.before) {
             let drops = run.drops()?;
             if drops.total() > 0 {

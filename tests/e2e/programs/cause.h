@@ -9,7 +9,10 @@
 //   CAUSE_LINGER=1   after acting, stay until stdin ends
 //   CAUSE_THREAD=1   act in a second thread
 //   CAUSE_UID=UID    become this user first
+//   CAUSE_WORKERS=N storms: this many executions at once (2)
+//   CAUSE_PAUSE=US   storms: that many microseconds between two executions
 //   CAUSE_SQPOLL=1   io_uring acts: the kernel's own thread submits
+//   CAUSE_PATIENCE=S DNS: how many seconds an answer is waited for
 #pragma once
 
 #define _GNU_SOURCE
@@ -34,6 +37,8 @@ struct act {
 
 // One table a subject, each ending in an entry without a name.
 extern const struct act exec_acts[], net_acts[], dns_acts[], file_acts[], uring_acts[];
+extern const struct act image_acts[], socket_acts[], packet_acts[], name_acts[], ring_acts[],
+	old_acts[], storm_acts[];
 
 extern char **environ;
 
@@ -55,3 +60,10 @@ int open_flags(const char *letters);
 
 // A folder's descriptor, and in `name` the path's last part.
 int parent_fd(const char *path, const char **name);
+
+// A DNS query for one name; how many bytes it is long. `to` holds DNS_LONGEST.
+enum { DNS_LONGEST = 512 };
+size_t dns_question(const char *name, int type, unsigned char *to);
+
+// The status of a child that has ended, as a shell tells it.
+int status_of(pid_t child);

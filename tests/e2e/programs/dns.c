@@ -7,10 +7,10 @@
 #include <linux/io_uring.h>
 #include <sys/time.h>
 
-enum { HEADER = 12, LONGEST = 512, SECONDS = 5 };
+enum { HEADER = 12, LONGEST = DNS_LONGEST, SECONDS = 5 };
 
 // A query for one name; how many bytes it is long.
-static size_t question(const char *name, int type, unsigned char *to)
+size_t dns_question(const char *name, int type, unsigned char *to)
 {
 	static const unsigned char header[HEADER] = { 0x50, 0x4b, 1, 0, 0, 1 };
 	unsigned char *at = to + HEADER;
@@ -36,7 +36,8 @@ static size_t question(const char *name, int type, unsigned char *to)
 
 static int open_socket(int family, int type)
 {
-	struct timeval patience = { .tv_sec = SECONDS };
+	const char *seconds = getenv("CAUSE_PATIENCE");
+	struct timeval patience = { .tv_sec = seconds ? atoi(seconds) : SECONDS };
 	int fd = socket(family, type | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
@@ -108,7 +109,7 @@ static int act_dns(int argc, char **argv)
 	struct sockaddr_storage to;
 	unsigned char query[LONGEST], answer[LONGEST];
 	struct iovec part = { .iov_base = query,
-			      .iov_len = question(argv[3], atoi(argv[4]), query) };
+			      .iov_len = dns_question(argv[3], atoi(argv[4]), query) };
 	struct msghdr message = { .msg_name = &to,
 				  .msg_namelen = address(argv[1], argv[2], &to),
 				  .msg_iov = &part,

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Processes: every way to come to a new image.
-#include "cause.h"
+#include "ways.h"
 
 #include <fcntl.h>
 #include <spawn.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-static int status_of(pid_t child)
+int status_of(pid_t child)
 {
 	int status;
 
@@ -114,21 +113,6 @@ static int act_vfork(int argc, char **argv)
 
 	say("vfork", status, ", \"child\": %d", child);
 	return 0;
-}
-
-static int copy_to_memfd(const char *name, const char *path)
-{
-	int from = open(path, O_RDONLY | O_CLOEXEC), to = memfd_create(name, MFD_CLOEXEC);
-	char block[65536];
-	ssize_t length;
-
-	if (from < 0 || to < 0)
-		fail("memfd");
-	while ((length = read(from, block, sizeof(block))) > 0)
-		if (write(to, block, length) != length)
-			fail("write");
-	close(from);
-	return to;
 }
 
 static int act_memfd(int argc, char **argv)

@@ -94,7 +94,9 @@ int parent_fd(const char *path, const char **name)
 	return fd;
 }
 
-static const struct act *const tables[] = { exec_acts, net_acts, dns_acts, file_acts, uring_acts };
+static const struct act *const tables[] = { exec_acts,	 image_acts, net_acts,	 socket_acts,
+					    packet_acts, dns_acts,   file_acts,	 name_acts,
+					    uring_acts,	 ring_acts,  old_acts,   storm_acts };
 
 static const struct act *find(const char *name)
 {

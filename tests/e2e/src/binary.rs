@@ -55,6 +55,12 @@ pub fn run_picket<'a>(args: impl IntoIterator<Item = &'a str>) -> Result<std::pr
 /// The program of `programs/`, static.
 pub const CAUSE: &str = concat!(env!("OUT_DIR"), "/picket-cause");
 
+/// Its first act is to write a byte to descriptor 3.
+pub const FIRST_WRITE: &str = concat!(env!("OUT_DIR"), "/first-write");
+
+/// Its first act is to create `escaped` in its working directory.
+pub const FIRST_CREAT: &str = concat!(env!("OUT_DIR"), "/first-creat");
+
 /// A program on the search path.
 pub fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;

@@ -12,6 +12,7 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 /// How to run it: a copy of the program under a name of the test's own.
 #[derive(Debug, Clone)]
@@ -31,6 +32,11 @@ impl Said {
     /// A number of the line.
     pub fn number(&self, key: &str) -> i64 {
         self.0[key].as_i64().unwrap_or(i64::MIN)
+    }
+
+    /// A text of the line; empty if there is none.
+    pub fn text(&self, key: &str) -> &str {
+        self.0[key].as_str().unwrap_or_default()
     }
 
     /// The process that printed it.
@@ -225,9 +231,26 @@ impl Running {
         self.lines.take("a line", parse)
     }
 
+    /// The same, for what takes longer.
+    pub fn said_within(&mut self, patience: Duration) -> Result<Said> {
+        let said = self.lines.take_within(patience, "a line", parse);
+        said.with_context(|| self.errors.transcript())
+    }
+
+    /// Waits for its next line, or for its end without one.
+    pub fn said_or_ended(&mut self) -> Result<Option<Said>> {
+        let line = self.lines.next_or_end("a line, or the end")?;
+        Ok(line.as_deref().and_then(parse))
+    }
+
     /// True while it runs.
     pub fn is_alive(&mut self) -> Result<bool> {
         Ok(self.child.try_wait()?.is_none())
+    }
+
+    /// Closes its stdin, which is a sign to some.
+    pub fn close_input(&mut self) {
+        drop(self.input.take());
     }
 
     /// Waits for its end, without letting it go first: it is killed, or ends by itself.
@@ -237,7 +260,7 @@ impl Running {
 
     /// Lets it go and waits for its end.
     pub fn end(&mut self) -> Result<Ended> {
-        drop(self.input.take());
+        self.close_input();
         let status = wait::for_exit(&mut self.child, "picket-cause")?;
         Ok(Ended {
             status,

@@ -1,6 +1,7 @@
 //! A container made by runc: busybox, over an overlay, in namespaces of its own.
 
 use crate::binary::{self, CAUSE};
+use crate::cgroup::Cgroup;
 use crate::scratch::{Scratch, unique};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -16,6 +17,8 @@ pub struct Container {
     /// 64 hex digits.
     pub id: String,
     scratch: Scratch,
+    /// The cgroup that its own is below, from the root of every hierarchy.
+    above: String,
 }
 
 /// Where the image has `picket-cause`.
@@ -53,12 +56,23 @@ impl Container {
         fs::copy(CAUSE, image.join(CAUSE_INSIDE.trim_start_matches('/')))?;
         add(&image)?;
 
-        let container = Container { id, scratch };
+        let container = Container {
+            id,
+            scratch,
+            above: String::new(),
+        };
         for folder in ["upper", "work", "rootfs"] {
             fs::create_dir(container.scratch.path().join(folder))?;
         }
         container.mount()?;
         Ok(container)
+    }
+
+    /// Puts it below this cgroup; to be dropped before that.
+    pub fn in_cgroup(mut self, cgroup: &Cgroup) -> Result<Container> {
+        let name = cgroup.path().file_name().context("a name")?;
+        self.above = format!("/{}", name.to_string_lossy());
+        Ok(self)
     }
 
     /// Its root as the host sees it.
@@ -101,7 +115,7 @@ impl Container {
         spec["process"]["terminal"] = json!(false);
         spec["process"]["args"] = json!(["/bin/sh", "-c", script]);
         spec["root"] = json!({"path": "rootfs", "readonly": false});
-        spec["linux"]["cgroupsPath"] = json!(format!("/docker/{}", self.id));
+        spec["linux"]["cgroupsPath"] = json!(format!("{}/docker/{}", self.above, self.id));
         Ok(spec)
     }
 
@@ -132,19 +146,27 @@ impl Drop for Container {
             .args(["delete", "--force", &self.id])
             .output();
         let _ = Command::new("umount").arg(self.root()).output();
-        remove_empty_cgroups(&self.id);
+        remove_empty_cgroups(&self.above, &self.id);
     }
 }
 
 /// runc leaves the cgroups of a killed container behind.
-fn remove_empty_cgroups(id: &str) {
+fn remove_empty_cgroups(above: &str, id: &str) {
     let Ok(mounts) = fs::read_to_string("/proc/self/mounts") else {
         return;
     };
     for line in mounts.lines() {
         let mut words = line.split(' ');
-        if let (Some(point), Some("cgroup" | "cgroup2")) = (words.nth(1), words.next()) {
-            let _ = fs::remove_dir(Path::new(point).join("docker").join(id));
+        if let (Some(point), Some(kind @ ("cgroup" | "cgroup2"))) = (words.nth(1), words.next()) {
+            let above = Path::new(point).join(above.trim_start_matches('/'));
+            let _ = fs::remove_dir(above.join("docker").join(id));
+            if above != Path::new(point) {
+                let _ = fs::remove_dir(above.join("docker"));
+            }
+            // Of version 2 it is the test's own.
+            if above != Path::new(point) && kind == "cgroup" {
+                let _ = fs::remove_dir(&above);
+            }
         }
     }
 }

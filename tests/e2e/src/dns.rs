@@ -1,10 +1,10 @@
 //! A resolver for tests: answers what it was told to, over UDP and TCP.
 
 use anyhow::{Context, Result, ensure};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a name stands for.
 #[derive(Debug, Clone)]
@@ -23,7 +23,11 @@ pub type Zone = HashMap<String, Answer>;
 pub struct Responder {
     /// Where it listens.
     pub address: SocketAddr,
+    asked: Asked,
 }
+
+/// Every name that it was asked for, in lower case.
+type Asked = Arc<Mutex<HashSet<String>>>;
 
 const A: u16 = 1;
 const CNAME: u16 = 5;
@@ -40,15 +44,25 @@ impl Responder {
         let udp = UdpSocket::bind(address).with_context(|| format!("UDP {address}"))?;
         let tcp = TcpListener::bind(address).with_context(|| format!("TCP {address}"))?;
         let zone = Arc::new(zone);
-        let for_tcp = Arc::clone(&zone);
-        std::thread::spawn(move || serve_udp(&udp, &zone));
+        let asked = Asked::default();
+        let (for_tcp, for_udp) = (Arc::clone(&zone), Arc::clone(&asked));
+        let for_streams = Arc::clone(&asked);
+        std::thread::spawn(move || serve_udp(&udp, &zone, &for_udp));
         std::thread::spawn(move || {
             for stream in tcp.incoming().flatten() {
-                // A client that breaks off is its own affair.
-                let _ = serve_tcp(stream, &for_tcp);
+                let (zone, asked) = (Arc::clone(&for_tcp), Arc::clone(&for_streams));
+                // A client that breaks off is its own affair, and one that never
+                // ends its question keeps nobody else waiting.
+                std::thread::spawn(move || serve_tcp(stream, &zone, &asked));
             }
         });
-        Ok(Responder { address })
+        Ok(Responder { address, asked })
+    }
+
+    /// Whether a question for that name has arrived.
+    pub fn was_asked(&self, name: &str) -> bool {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.contains(&name.to_lowercase())
     }
 
     /// The address, as text.
@@ -62,31 +76,36 @@ impl Responder {
     }
 }
 
-fn serve_udp(socket: &UdpSocket, zone: &Zone) {
+fn serve_udp(socket: &UdpSocket, zone: &Zone, asked: &Asked) {
     let mut query = [0; 1_500];
     while let Ok((length, client)) = socket.recv_from(&mut query) {
-        if let Ok(reply) = reply(&query[..length], zone) {
+        if let Ok(reply) = reply(&query[..length], zone, asked) {
             let _ = socket.send_to(&reply, client);
         }
     }
 }
 
-fn serve_tcp(mut stream: TcpStream, zone: &Zone) -> Result<()> {
-    let mut prefix = [0; 2];
-    stream.read_exact(&mut prefix)?;
-    let mut query = vec![0; u16::from_be_bytes(prefix).into()];
-    stream.read_exact(&mut query)?;
-    let reply = reply(&query, zone)?;
-    let mut framed = u16::try_from(reply.len())?.to_be_bytes().to_vec();
-    framed.extend(reply);
-    stream.write_all(&framed)?;
-    Ok(())
+fn serve_tcp(mut stream: TcpStream, zone: &Zone, asked: &Asked) -> Result<()> {
+    loop {
+        let mut prefix = [0; 2];
+        stream.read_exact(&mut prefix)?;
+        let mut query = vec![0; u16::from_be_bytes(prefix).into()];
+        stream.read_exact(&mut query)?;
+        let reply = reply(&query, zone, asked)?;
+        let mut framed = u16::try_from(reply.len())?.to_be_bytes().to_vec();
+        framed.extend(reply);
+        stream.write_all(&framed)?;
+    }
 }
 
-fn reply(query: &[u8], zone: &Zone) -> Result<Vec<u8>> {
+fn reply(query: &[u8], zone: &Zone, asked: &Asked) -> Result<Vec<u8>> {
     let (name, end) = read_name(query)?;
     ensure!(query.len() >= end + 4, "a short question");
     let kind = u16::from_be_bytes([query[end], query[end + 1]]);
+    asked
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .insert(name.clone());
 
     let mut answers = Vec::new();
     let mut count: u16 = 0;

@@ -62,6 +62,12 @@ pub fn skipped(why: impl std::fmt::Display) {
     }
 }
 
+/// Says a figure that a test measured. Shown where a runner shows what tests print.
+pub fn report(line: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().write_all(format!("{line}\n").as_bytes());
+}
+
 /// Ends the test early where no probe can be loaded.
 #[macro_export]
 macro_rules! needs_root {

@@ -1,6 +1,6 @@
 //! A process's output, line by line, with a deadline on every wait.
 
-use crate::wait::PATIENCE;
+use crate::wait::patience;
 use anyhow::{Result, bail};
 use std::io::{BufRead, BufReader, Read};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -44,7 +44,7 @@ impl Lines {
 
     /// Takes the first line for which `pick` finds something.
     pub fn take<T>(&mut self, wanted: &str, pick: impl FnMut(&str) -> Option<T>) -> Result<T> {
-        self.take_within(PATIENCE, wanted, pick)
+        self.take_within(patience(), wanted, pick)
     }
 
     /// The same, with another deadline.
@@ -85,6 +85,24 @@ impl Lines {
         }
     }
 
+    /// Takes the next line of all; none at the end of the output.
+    pub fn next_or_end(&mut self, wanted: &str) -> Result<Option<String>> {
+        if !self.waiting.is_empty() {
+            return Ok(Some(self.waiting.remove(0)));
+        }
+        let patience = patience();
+        match self.arriving.recv_timeout(patience) {
+            Ok(line) => {
+                self.seen.push(line.clone());
+                Ok(Some(line))
+            }
+            Err(RecvTimeoutError::Disconnected) => Ok(None),
+            Err(RecvTimeoutError::Timeout) => {
+                bail!("not within {patience:?}: {wanted}\n{}", self.transcript())
+            }
+        }
+    }
+
     /// Shows lines in messages as `brief` makes them.
     #[must_use]
     pub fn shown_as(mut self, brief: fn(&str) -> String) -> Lines {
@@ -94,7 +112,8 @@ impl Lines {
 
     /// Everything not taken, up to the end of the output.
     pub fn rest(&mut self) -> Result<Vec<String>> {
-        let deadline = Instant::now() + PATIENCE;
+        let patience = patience();
+        let deadline = Instant::now() + patience;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.arriving.recv_timeout(left) {
@@ -106,7 +125,7 @@ impl Lines {
                     return Ok(std::mem::take(&mut self.waiting));
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    bail!("not within {PATIENCE:?}: the end of {}", self.what)
+                    bail!("not within {patience:?}: the end of {}", self.what)
                 }
             }
         }

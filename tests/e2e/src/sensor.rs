@@ -12,12 +12,14 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How to start one.
 #[derive(Debug, Clone)]
 pub struct Builder {
     args: Vec<OsString>,
     wrapper: Vec<OsString>,
+    quiet: bool,
     instance: Option<Arc<Instance>>,
 }
 
@@ -48,6 +50,7 @@ impl Builder {
         Builder {
             args: args.into_iter().map(|arg| arg.as_ref().into()).collect(),
             wrapper: Vec::new(),
+            quiet: false,
             instance: None,
         }
     }
@@ -94,6 +97,13 @@ impl Builder {
         self.arg("--enforce-in").arg(cgroup)
     }
 
+    /// Its findings go nowhere: there would be too many. It counts them all the same.
+    #[must_use]
+    pub fn quiet(mut self) -> Builder {
+        self.quiet = true;
+        self
+    }
+
     /// Starts it through another program: `unshare --mount`.
     #[must_use]
     pub fn through(mut self, wrapper: &[&str]) -> Builder {
@@ -116,12 +126,18 @@ impl Builder {
             .args(&self.args)
             .env_remove("CAUSE_GATE")
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+            .stdout(match self.quiet {
+                true => Stdio::null(),
+                false => Stdio::piped(),
+            })
             .stderr(Stdio::piped())
             .spawn()
             .context("cannot run picket")?;
-        let findings = Lines::of("findings", child.stdout.take().context("no stdout")?)
-            .shown_as(Finding::brief);
+        let findings = match child.stdout.take() {
+            Some(output) => Lines::of("findings", output),
+            None => Lines::of("findings", std::io::empty()),
+        }
+        .shown_as(Finding::brief);
         let messages = Lines::of("messages", child.stderr.take().context("no stderr")?);
         Ok(Sensor {
             child,
@@ -199,9 +215,15 @@ impl Sensor {
     }
 
     /// Stops it as a service manager would; it must end well.
-    pub fn stop(mut self) -> Result<Stopped> {
+    pub fn stop(self) -> Result<Stopped> {
+        self.stop_within(wait::patience())
+    }
+
+    /// The same of one that has much to tell before it ends.
+    pub fn stop_within(mut self, patience: Duration) -> Result<Stopped> {
         self.signal(Signal::TERM)?;
-        let stopped = self.ended()?;
+        let status = wait::for_exit_within(patience, &mut self.child, "the sensor")?;
+        let stopped = self.rest(status)?;
         ensure!(
             stopped.status.code() == Some(0),
             "the sensor ended with {}: {}",
@@ -209,6 +231,13 @@ impl Sensor {
             stopped.messages.join("\n")
         );
         Ok(stopped)
+    }
+
+    /// Ends it as nobody can foresee; gone when this returns.
+    pub fn kill(mut self) -> Result<()> {
+        self.signal(Signal::KILL)?;
+        wait::for_exit(&mut self.child, "a killed sensor")?;
+        Ok(())
     }
 
     /// Stops one that writes text; what nobody had taken of it.
@@ -222,6 +251,10 @@ impl Sensor {
     /// Waits for it to end by itself.
     pub fn ended(&mut self) -> Result<Stopped> {
         let status = wait::for_exit(&mut self.child, "the sensor")?;
+        self.rest(status)
+    }
+
+    fn rest(&mut self, status: ExitStatus) -> Result<Stopped> {
         let findings = self.findings.rest()?;
         Ok(Stopped {
             status,

@@ -132,6 +132,12 @@ fn creations() -> Result<()> {
         true,
         true,
     )?;
+    for way in ["mknod", "mknodat"] {
+        let path = stage.scratch.at(&format!("data/new-{way}"));
+        let said = stage.cause()?.act([way, &path])?;
+        let finding = stage.found("file.create", said.pid(), &path)?;
+        opened(finding.event(), false, false, false).with_context(|| way.to_owned())?;
+    }
     stage.nothing_more()
 }
 

@@ -226,6 +226,8 @@ problems! {
     "PK0608" Warning NotInKernel { policy: String, rule: String, why: String } => "`{policy}` blocks on rule `{rule}`, which the kernel cannot decide: {why}";
     /// A policy that blocks rests on a rule that the kernel decides in some events only.
     "PK0609" Note PartlyInKernel { policy: String, rule: String, why: String } => "`{policy}` blocks on rule `{rule}`, which the kernel cannot always decide: {why}";
+    /// A budget's pause ends before its window does.
+    "PK0610" Warning PauseInWindow { pause: u64, per: u64 } => "the pause of {pause} s ends within the window of {per} s";
 
     // Tests inside rules.
     /// A test's event has a key that no event of its class has.

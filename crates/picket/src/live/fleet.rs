@@ -31,6 +31,8 @@ pub struct Membership {
     pub folder: PathBuf,
     /// What the spool may hold.
     pub spool_bytes: u64,
+    /// Findings are written to stdout as well.
+    pub shown: bool,
 }
 
 /// A token, or the file that holds it: arguments can be read by everybody on a host.
@@ -76,6 +78,11 @@ impl Joined {
             kept,
             membership,
         })
+    }
+
+    /// Whether findings are written to stdout as well.
+    pub fn shown(&self) -> bool {
+        self.membership.shown
     }
 
     /// The rules to begin with: those on this host, and the last good bundle's.

@@ -122,6 +122,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             join: join_token(join)?,
             folder: args.state.join(picket_sensor::fleet::FOLDER),
             spool_bytes: args.spool << 20,
+            shown: false,
         }),
         _ => None,
     };
@@ -131,6 +132,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         builtin: args.builtin_rules || (args.rules.is_empty() && fleet.is_none()),
         projects: args.projects.clone(),
         bundle: None,
+        builtin_in_bundle: false,
     };
     let session = Session {
         rules,
@@ -231,8 +233,11 @@ impl Session {
         let upkeep = Upkeep::of(&set);
         let colour = console::colour_on_stdout();
         let (queue, writer) = match &fleet {
+            Some(fleet) if fleet.shown() => {
+                output::start(self.out, self.format, colour, Some(fleet.spool.clone()))?
+            }
             Some(fleet) => output::start_spooling(fleet.spool.clone())?,
-            None => output::start(self.out, self.format, colour)?,
+            None => output::start(self.out, self.format, colour, None)?,
         };
 
         let footing = match &self.instance {
@@ -272,7 +277,7 @@ impl Session {
             console::warning(&missing.to_string());
         }
         let killer = PidfdKiller::new(Some(probes.disarm_switch()?));
-        let responder = Responder::new(
+        let mut responder = Responder::new(
             &set.policies,
             protected.clone(),
             Ledger::Kernel(probes.budgets()?),
@@ -281,7 +286,7 @@ impl Session {
         if responder.blocks() && self.enforce_in.is_none() {
             console::note("a policy blocks, on the whole host (--enforce-in CGROUP narrows it)");
         }
-        for policy in responder.used_up(live::boot_ns() / 1_000_000) {
+        for policy in responder.newly_used_up(live::boot_ns() / 1_000_000) {
             console::warning(&format!(
                 "policy {policy} used up its budget before this run: it simulates, until its pause is \
                  over or somebody arms it again (picket arm {policy})"

@@ -134,6 +134,8 @@ pub struct RulePaths {
     pub projects: Vec<String>,
     /// What the server gave.
     pub bundle: Option<BundleRules>,
+    /// The server gives the built-in pack too: with its bundle it is not added here.
+    pub builtin_in_bundle: bool,
 }
 
 impl RulePaths {
@@ -145,6 +147,7 @@ impl RulePaths {
             builtin: false,
             projects: Vec::new(),
             bundle: None,
+            builtin_in_bundle: false,
         }
     }
 
@@ -156,7 +159,8 @@ impl RulePaths {
     /// Reads, checks and compiles, for the kernel of this host too if it is given,
     /// and by what occurs in the `sample`. Diagnostics are printed, errors or not.
     pub fn load(&self, host: Option<&HostContext>, sample: &[Event]) -> Result<loader::RuleSet> {
-        let mut sources = if self.builtin {
+        let served = self.builtin_in_bundle && self.bundle.is_some();
+        let mut sources = if self.builtin && !served {
             crate::builtin::sources()
         } else {
             Vec::new()

@@ -324,11 +324,13 @@ impl Assembler {
 
     /// A process that ran before the sensor did; parents come before children.
     fn running(&mut self, task: &Task, mut exec: record::Exec, boot_ns: u64) {
-        if self.table.find(task.key).is_some() {
-            // Its fork or exec was seen meanwhile, which says more.
-            return;
-        }
-        let parent = self.parent(task.parent);
+        let parent = match self.table.find(task.key) {
+            // Its fork or exec was seen, which says more.
+            Some(entry) if is_file_of(&entry.process.image, &exec) => return,
+            // Its exec was lost, or everything but that it acted.
+            Some(entry) => entry.process.parent.clone(),
+            None => self.parent(task.parent),
+        };
         if let Some(interpreter) = interpreter_of_running(&exec) {
             exec.interpreter = interpreter;
         }
@@ -435,6 +437,12 @@ impl Assembler {
             .unwrap_or(i64::MAX)
             .saturating_add(self.epoch_offset_ns)
     }
+}
+
+/// Whether that is the file which the image was made of.
+fn is_file_of(image: &Image, exec: &record::Exec) -> bool {
+    let known = image.file.value();
+    known.is_some_and(|file| (file.device, file.inode) == (exec.file.device, exec.file.inode))
 }
 
 fn endpoint(address: SocketAddr) -> Endpoint {

@@ -2,7 +2,7 @@ use super::*;
 use crate::enrich::{Containers, Enrichment, Names, Users};
 use picket_model::datum::Datum;
 use picket_model::event::{Event, Host, Status};
-use picket_model::process::ProcessKey;
+use picket_model::process::{FileIdentity, ProcessKey};
 use picket_model::record::{Body, Connect, Exec, Protocol, Record, Task};
 use std::sync::Arc;
 
@@ -280,4 +280,46 @@ fn no_order_of_records_panics() {
             bench.take(task(pid, other), body);
         }
     });
+}
+
+fn file(inode: u64) -> FileIdentity {
+    FileIdentity {
+        inode,
+        ..FileIdentity::default()
+    }
+}
+
+/// After a sensor that was killed: what its programs told names processes of which
+/// the last look at what runs says more, or less.
+#[test]
+fn what_runs_is_known_whatever_was_told_of_it_before() {
+    let mut bench = Bench::new();
+    let image = |name: &str, inode| Exec {
+        file: file(inode),
+        ..exec(&format!("/bin/{name}"), name, &[name])
+    };
+    let running = |name, inode| Body::Running(Box::new(image(name, inode)));
+    // All that was told of 10 is that it forked.
+    bench.take(task(10, 1), Body::Fork { child: key(11) });
+    bench.take(task(10, 1), running("daemon", 1));
+    // The exec of 12 was lost, that of 13 was not.
+    bench.fork(10, 12);
+    bench.take(task(12, 1), running("worker", 2));
+    bench.fork(10, 13);
+    bench.exec(task(13, 10), image("script", 3));
+    bench.take(
+        task(13, 1),
+        Body::Running(Box::new(Exec {
+            args: Datum::Known(["forged".into()].into()),
+            ..image("script", 3)
+        })),
+    );
+    bench.fork(12, 20);
+    bench.fork(13, 21);
+    let event = bench.exec(task(20, 12), image("true", 4));
+    assert_eq!(ancestors(&event), ["worker", "daemon", "init"]);
+    let event = bench.exec(task(21, 13), image("true", 4));
+    assert_eq!(ancestors(&event), ["script", "daemon", "init"]);
+    let told = text(&event, "process.parent_process.cmd_line");
+    assert!(told.contains("script"), "{told}");
 }

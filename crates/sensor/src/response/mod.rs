@@ -12,6 +12,7 @@ mod ghosts;
 mod kill;
 mod ledger;
 mod protect;
+mod told;
 
 pub use kill::PidfdKiller;
 pub use ledger::{Charge, Ledger, Usage};
@@ -27,6 +28,7 @@ use picket_model::policy::{Action, Policy};
 use picket_model::process::{Process, ProcessKey};
 use picket_model::rule::RuleInfo;
 use std::sync::Arc;
+use told::Told;
 
 /// A target that passed every check. Only [`Responder`] makes one, and only it
 /// opens an [`Actuator`].
@@ -71,6 +73,7 @@ pub struct Responder {
     protected: ProtectedSet,
     ledger: Ledger,
     ghosts: Ghosts,
+    told: Told,
     /// None in a replay: there is nothing to act on.
     actuator: Option<Box<dyn Actuator + Send>>,
 }
@@ -123,6 +126,7 @@ impl Responder {
             protected,
             ledger,
             ghosts: Ghosts::default(),
+            told: Told::default(),
             actuator,
         };
         responder.arm(policies);
@@ -189,13 +193,16 @@ impl Responder {
         self.ledger.is_used()
     }
 
-    /// Policies whose budget is used up at that time.
-    pub fn used_up(&self, boot_ms: u64) -> impl Iterator<Item = &Arc<str>> {
-        let used_up = move |armed: &&Armed| match (armed.slot, &armed.policy.budget) {
+    /// Policies whose budget is used up at that time, if that was not told yet, by an
+    /// event or here: a person must hear of each.
+    pub fn newly_used_up(&mut self, boot_ms: u64) -> Vec<Arc<str>> {
+        let used_up = |armed: &&Armed| match (armed.slot, &armed.policy.budget) {
             (Some(slot), Some(budget)) => self.ledger.is_used_up(slot, budget, boot_ms),
             _ => false,
         };
-        self.policies.iter().filter(used_up).map(|armed| &armed.id)
+        let used_up = self.policies.iter().filter(used_up);
+        let used_up: Vec<Arc<str>> = used_up.map(|armed| armed.id.clone()).collect();
+        self.told.news(&used_up)
     }
 
     /// The protected set.
@@ -211,6 +218,12 @@ impl Responder {
         case: Case<'_>,
         kernel: Decided,
     ) -> Responses {
+        let responses = self.answer(rules, case, kernel);
+        self.told.add(&responses.tripped);
+        responses
+    }
+
+    fn answer(&mut self, rules: &[Arc<RuleInfo>], case: Case<'_>, kernel: Decided) -> Responses {
         let mut responses = Responses {
             decisions: Vec::new(),
             tripped: kernel.tripped,

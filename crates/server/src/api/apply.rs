@@ -6,16 +6,21 @@
 
 use super::App;
 use super::definitions::{
-    Entry, StageName, authorise, check_name, file_name, judge, project_ids, stored_entries, unified,
+    Entry, StageName, authorise, check_name, file_name, first_stage, judge, project_ids,
+    stored_entries, unified,
 };
 use super::extract::{Json, Query};
 use super::problem::{Diagnostic, Problem};
 use super::projects::Names;
+use super::values::now;
 use super::who::Who;
 use crate::auth::Permission;
 use axum::extract::State;
 use picket_lang::pieces::{self, PieceKind};
-use picket_store::{Content, Definition, Kind, Stage, Uuid, limits};
+use picket_store::{
+    Cause, Content, Definition, DefinitionFilter, Kind, PageSize, Stage, Store, StoreError, Uuid,
+    limits,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
@@ -326,11 +331,6 @@ fn plan(
         projects: before.content.projects.clone(),
         before: Some(before),
     }));
-    let rank = |kind: Kind| match kind {
-        Kind::List => 0,
-        Kind::Rule => 1,
-        _ => 2,
-    };
     steps.sort_by_key(|step| match step.verb {
         Verb::Delete => (1, 2 - rank(step.entry.kind)),
         _ => (0, rank(step.entry.kind)),
@@ -385,10 +385,7 @@ async fn write(app: &App, who: &Who, step: &Step, reason: &str) -> Result<(), Pr
                 .await?;
         }
         (None, _) => {
-            let first = match entry.kind {
-                Kind::List => Stage::Block,
-                _ => Stage::Draft,
-            };
+            let first = first_stage(entry.kind);
             let made = app
                 .store
                 .define(entry.kind, &entry.name, content(first), &cause)
@@ -423,5 +420,69 @@ fn shown(step: &Step) -> ChangeView {
         stage: has_stage.then(|| entry.stage.into()),
         stage_before: was.filter(|_| moves).map(Into::into),
         diff: unified(old, new, &format!("a/{file}"), &format!("b/{file}")),
+    }
+}
+
+/// Who brings the rules that come with Picket.
+const BUILTIN: &str = "system:builtin";
+
+/// Defines rule files that come with the program, to simulate, where nothing is defined
+/// yet. Later, of those that nobody has changed, what the program says now.
+pub async fn seed(store: &dyn Store, files: Vec<(String, String)>) -> Result<(), String> {
+    let files: Vec<RuleFile> = files
+        .into_iter()
+        .map(|(name, text)| RuleFile { name, text })
+        .collect();
+    let given = take_apart(&files).map_err(|problem| problem.to_string())?;
+    let cause = Cause {
+        actor: BUILTIN.to_owned(),
+        reason: format!("comes with Picket {}", env!("CARGO_PKG_VERSION")),
+        at: now(),
+    };
+    let told = |error: StoreError| error.to_string();
+    let one = PageSize::new(1).map_err(told)?;
+    let all = DefinitionFilter::default();
+    let fresh = store.definitions(&all, None, one).await.map_err(told)?;
+    let fresh = fresh.items.is_empty();
+    let mut given: Vec<(Key, String)> = given.into_iter().collect();
+    given.sort_by_key(|((kind, _), _)| rank(*kind));
+    for ((kind, name), body) in given {
+        let content = |stage, projects| Content {
+            stage,
+            body: body.clone(),
+            projects,
+        };
+        match store.definition_named(kind, &name).await {
+            Ok(known) if known.actor == BUILTIN && known.content.body != body => {
+                let content = content(known.content.stage, known.content.projects);
+                let next = store.redefine(known.id, known.version, content, &cause);
+                next.await.map_err(told)?;
+            }
+            Ok(_) => {}
+            Err(StoreError::NotFound { .. }) if !fresh => {}
+            Err(StoreError::NotFound { .. }) => {
+                let first = first_stage(kind);
+                let made = store
+                    .define(kind, &name, content(first, Vec::new()), &cause)
+                    .await
+                    .map_err(told)?;
+                if first == Stage::Draft {
+                    let content = content(Stage::Simulate, Vec::new());
+                    let next = store.redefine(made.id, made.version, content, &cause);
+                    next.await.map_err(told)?;
+                }
+            }
+            Err(error) => return Err(told(error)),
+        }
+    }
+    Ok(())
+}
+
+/// Before what uses them come lists, then rules.
+const fn rank(kind: Kind) -> u8 {
+    match kind {
+        Kind::List => 0,
+        Kind::Rule => 1,
+        _ => 2,
     }
 }

@@ -33,6 +33,7 @@ mod values;
 mod who;
 
 pub use app::{App, AppParts};
+pub use apply::seed;
 pub use metrics::Metrics;
 pub use router::{openapi, ops_router, router};
 pub(crate) use values::now;

@@ -36,6 +36,12 @@ const OIDC_CALLBACK: &str = "/api/v1/session/oidc/callback";
 /// Where the authority's keys lie, below the data folder.
 const FLEET: &str = "fleet";
 
+/// Every key, with its default or an example, in comments.
+pub const DEFAULT: &str = include_str!("default.toml");
+
+/// The level at which nothing is logged unless something is wrong.
+pub const QUIET: tracing::Level = tracing::Level::WARN;
+
 /// A server's configuration, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -306,6 +312,30 @@ mod tests {
         assert_eq!(oidc.roles[0].project.as_deref(), Some("payments"));
         assert_eq!(oidc.name_claim, "email");
         assert_eq!(config.ops, Some("127.0.0.1:9001".parse().unwrap()));
+    }
+
+    /// With what is commented out in force.
+    fn uncommented(text: &str) -> String {
+        let lines = text.lines().map(|line| match line.strip_prefix('#') {
+            Some(key) if !key.starts_with([' ', '~']) => key,
+            _ => line,
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn the_default_that_is_shown_is_the_default() {
+        let shown = |text: &str| {
+            let config = Config::parse(Path::new("server.toml"), text);
+            config.map(|config| format!("{config:?}")).unwrap()
+        };
+        let nothing = shown("");
+        assert_eq!(shown(DEFAULT), nothing);
+        let (defaults, examples) = DEFAULT.split_once("# --- Off unless").unwrap();
+        assert_eq!(shown(&uncommented(defaults)), nothing);
+        assert_ne!(shown(&uncommented(&format!("# {examples}"))), nothing);
+        let whole = Config::parse(Path::new("server.toml"), &uncommented(DEFAULT)).unwrap();
+        assert!(whole.oidc.is_some() && whole.traces.is_some() && whole.ops.is_some());
     }
 
     #[test]

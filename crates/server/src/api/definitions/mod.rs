@@ -13,4 +13,4 @@ pub(super) use library::{Entry, judge};
 pub(super) use requests::{DeleteQuery, StageName, VersionView, file_name};
 pub(super) use resource::{all, etag, named, unified, version_page};
 pub(super) use routes::{lists, policies, policy_stage, rule_stage, rules};
-pub(super) use write::{authorise, check_name, project_ids, stored_entries};
+pub(super) use write::{authorise, check_name, first_stage, project_ids, stored_entries};

@@ -99,7 +99,8 @@ pub(in crate::api) fn authorise(
     Ok(())
 }
 
-const fn first_stage(kind: Kind) -> Stage {
+/// The stage of what is new.
+pub(in crate::api) const fn first_stage(kind: Kind) -> Stage {
     match kind {
         // Lists have no life cycle: what uses them has.
         Kind::List => Stage::Block,
