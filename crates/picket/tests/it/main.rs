@@ -10,4 +10,5 @@ mod reference;
 mod rules;
 mod server;
 mod support;
+mod units;
 mod usage;

@@ -20,8 +20,12 @@ struct Server {
 
 impl Server {
     fn start(bench: &Bench) -> Server {
+        Server::start_with(bench, &["server", "--config", "server.toml"])
+    }
+
+    fn start_with(bench: &Bench, args: &[&str]) -> Server {
         let mut child = bench
-            .command(&["server", "--config", "server.toml"])
+            .command(args)
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -193,5 +197,82 @@ fn a_folder_goes_to_a_server_and_back() {
     // The password is not told again.
     let again = Server::start(&bench);
     assert_eq!(again.after("first start"), None);
+    again.stop();
+}
+
+#[test]
+fn the_default_configuration_is_shown_and_is_one() {
+    let bench = Bench::new();
+    let shown = bench.run(&["config", "show-default"]).expect_code(0);
+    assert!(shown.stdout.contains("#listen = \"127.0.0.1:8443\""));
+    bench.write("shown.toml", &shown.stdout);
+    bench.run(&["config", "check", "shown.toml"]).expect_code(0);
+}
+
+#[test]
+fn a_backup_of_a_running_server_is_restored_elsewhere() {
+    let bench = Bench::new();
+    bench.write("server.toml", CONFIG);
+    let server = Server::start_with(
+        &bench,
+        &["server", "--config", "server.toml", "--log-format", "json"],
+    );
+    let password = server
+        .after("first start: log in as admin with the password ")
+        .unwrap();
+    // The log is JSON although the file does not say so.
+    assert!(
+        server
+            .said
+            .iter()
+            .any(|line| line.starts_with("{\"timestamp\"")),
+        "{:?}",
+        server.said
+    );
+    let backup = [
+        "server",
+        "backup",
+        "--config",
+        "server.toml",
+        "-o",
+        "picket.tar",
+    ];
+    bench
+        .run(&backup)
+        .expect_code(0)
+        .says("the database")
+        .says("whoever reads it can give rules to every sensor");
+    bench
+        .run(&backup)
+        .expect_code(2)
+        .says("nothing is overwritten");
+    let restore =
+        |config: &str| bench.run(&["server", "restore", "--config", config, "picket.tar"]);
+    restore("server.toml")
+        .expect_code(2)
+        .says("nothing is overwritten");
+    server.stop();
+
+    bench.write("new.toml", CONFIG.replace("\"data\"", "\"new\""));
+    restore("new.toml").expect_code(0).says("restored to new");
+    for file in ["fleet/bundle.key", "fleet/authority.key", "tls/server.key"] {
+        let read = |data: &str| std::fs::read(bench.path().join(data).join(file)).unwrap();
+        assert_eq!(read("data"), read("new"), "{file}");
+    }
+    let again = Server::start_with(&bench, &["server", "--config", "new.toml"]);
+    assert_eq!(again.after("first start"), None);
+    let ops = again.after("for operations: http://").unwrap();
+    let base = ops.strip_suffix("/metrics").unwrap();
+    for path in ["healthz", "readyz"] {
+        assert!(
+            ureq::get(format!("http://{base}/{path}")).call().is_ok(),
+            "{path}"
+        );
+    }
+    let api = again.after("the API: https://").unwrap();
+    let host = api.strip_suffix("/api/v1").unwrap();
+    let body = serde_json::json!({"name": "admin", "password": password});
+    let logged_in = ureq::post(format!("http://{host}/api/v1/session")).send_json(body);
+    assert!(logged_in.is_ok());
     again.stop();
 }

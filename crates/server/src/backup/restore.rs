@@ -53,8 +53,13 @@ pub async fn restore(config: &Config, from: &Path) -> Result<Restored, BackupErr
     };
     // A log that is left over would be played into the database.
     let others = [beside("-wal"), beside("-shm"), beside("-journal")];
-    let places = places.chain(database.clone()).chain(others.into_iter().flatten());
-    if let Some(path) = places.into_iter().find(|path| path.symlink_metadata().is_ok()) {
+    let places = places
+        .chain(database.clone())
+        .chain(others.into_iter().flatten());
+    if let Some(path) = places
+        .into_iter()
+        .find(|path| path.symlink_metadata().is_ok())
+    {
         return Err(BackupError::Exists { path });
     }
     let mut folders = DirBuilder::new();
@@ -62,7 +67,9 @@ pub async fn restore(config: &Config, from: &Path) -> Result<Restored, BackupErr
     let pending = Unpacked {
         folder: config.data.join(PENDING),
     };
-    folders.create(&config.data).map_err(file_error(&config.data))?;
+    folders
+        .create(&config.data)
+        .map_err(file_error(&config.data))?;
     DirBuilder::new()
         .mode(0o700)
         .create(&pending.folder)
@@ -157,7 +164,8 @@ fn unpack(from: &Path, folder: &Path) -> Result<Manifest, BackupError> {
             manifest = Some(read.map_err(|why| damaged(format!("its manifest: {why}")))?);
             continue;
         }
-        let place = place(&name).ok_or_else(|| damaged(format!("{name:?} does not belong in it")))?;
+        let place =
+            place(&name).ok_or_else(|| damaged(format!("{name:?} does not belong in it")))?;
         let most = if name == DATABASE { u64::MAX } else { MAX_KEY };
         if !entry.header().entry_type().is_file() || entry.size() > most {
             return Err(damaged(format!("{name:?} is not what it should be")));
@@ -182,7 +190,9 @@ fn unpack(from: &Path, folder: &Path) -> Result<Manifest, BackupError> {
         return Err(damaged(why));
     }
     if manifest.files != found {
-        return Err(damaged("what is in it is not what its manifest says".to_owned()));
+        return Err(damaged(
+            "what is in it is not what its manifest says".to_owned(),
+        ));
     }
     if manifest.schema.is_some() != found.contains_key(DATABASE) {
         return Err(damaged("its database is missing".to_owned()));

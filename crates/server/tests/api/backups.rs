@@ -61,17 +61,33 @@ fn what_was_backed_up_is_there_again() {
     assert_eq!(written.database_elsewhere, None);
     assert_eq!(mode(&file), 0o600);
     assert_eq!(written.bytes, fs::metadata(&file).unwrap().len());
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing beside it");
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        1,
+        "nothing beside it"
+    );
     let again = lab.runtime.block_on(backup(&config(lab.data()), &file));
-    assert!(matches!(again, Err(BackupError::Exists { .. })), "{again:?}");
+    assert!(
+        matches!(again, Err(BackupError::Exists { .. })),
+        "{again:?}"
+    );
 
     // Over what is there it does not go.
     let there = lab.runtime.block_on(restore(&config(lab.data()), &file));
-    assert!(matches!(there, Err(BackupError::Exists { .. })), "{there:?}");
+    assert!(
+        matches!(there, Err(BackupError::Exists { .. })),
+        "{there:?}"
+    );
 
     let data = folder.path().join("new");
-    let restored = lab.runtime.block_on(restore(&config(&data), &file)).unwrap();
-    assert!(restored.database && restored.keys == written.keys, "{restored:?}");
+    let restored = lab
+        .runtime
+        .block_on(restore(&config(&data), &file))
+        .unwrap();
+    assert!(
+        restored.database && restored.keys == written.keys,
+        "{restored:?}"
+    );
     assert_eq!(keys(&data), keys(lab.data()));
     for path in ["picket.db", "fleet/bundle.key", "fleet/authority.key"] {
         assert_eq!(mode(&data.join(path)), 0o600, "{path}");
@@ -79,16 +95,25 @@ fn what_was_backed_up_is_there_again() {
     assert!(!data.join(".restoring").exists());
 
     // A server starts on it, and has everything.
-    let server = lab.runtime.block_on(picket_server::start(config(&data))).unwrap();
+    let server = lab
+        .runtime
+        .block_on(picket_server::start(config(&data)))
+        .unwrap();
     let store = server.store().clone();
     lab.runtime.block_on(async {
-        let found = store.definition_named(Kind::Rule, "web-shell").await.unwrap();
+        let found = store
+            .definition_named(Kind::Rule, "web-shell")
+            .await
+            .unwrap();
         assert_eq!(found.content.body, rule);
         assert!(store.user_named("admin").await.is_ok());
         let (mut count, mut before) = (0, None);
         loop {
             let size = PageSize::new(500).unwrap();
-            let page = store.findings(&FindingFilter::default(), before, size).await.unwrap();
+            let page = store
+                .findings(&FindingFilter::default(), before, size)
+                .await
+                .unwrap();
             count += page.items.len();
             before = page.next;
             if before.is_none() {
@@ -107,7 +132,9 @@ fn what_is_not_whole_is_not_restored() {
     let lab = Lab::with(|_| {});
     let folder = picket_store::testing::scratch("picket-backup-").unwrap();
     let file = folder.path().join("picket.tar");
-    lab.runtime.block_on(backup(&config(lab.data()), &file)).unwrap();
+    lab.runtime
+        .block_on(backup(&config(lab.data()), &file))
+        .unwrap();
     let good = fs::read(&file).unwrap();
     let at = |text: &[u8]| {
         let found = good.windows(text.len()).position(|window| window == text);
@@ -131,7 +158,10 @@ fn what_is_not_whole_is_not_restored() {
         fs::write(&file, bytes).unwrap();
         let data = folder.path().join("new");
         let restored = lab.runtime.block_on(restore(&config(&data), &file));
-        assert!(matches!(restored, Err(BackupError::Damaged { .. })), "{what}: {restored:?}");
+        assert!(
+            matches!(restored, Err(BackupError::Damaged { .. })),
+            "{what}: {restored:?}"
+        );
         let left = fs::read_dir(&data).map_or(0, Iterator::count);
         assert_eq!(left, 0, "{what} left something");
     }
@@ -145,7 +175,10 @@ fn what_is_not_whole_is_not_restored() {
     assert!(place.contains("db") && !place.contains("secret"), "{place}");
     let mut new = config(&folder.path().join("of-postgres"));
     let wrong = lab.runtime.block_on(restore(&new, &keys));
-    assert!(matches!(wrong, Err(BackupError::Damaged { .. })), "{wrong:?}");
+    assert!(
+        matches!(wrong, Err(BackupError::Damaged { .. })),
+        "{wrong:?}"
+    );
     new.store = elsewhere.store.clone();
     let restored = lab.runtime.block_on(restore(&new, &keys)).unwrap();
     assert!(!restored.database && restored.keys == written.keys);

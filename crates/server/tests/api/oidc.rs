@@ -112,7 +112,7 @@ fn groups_give_roles_at_each_log_in() {
     let lab = lab(&sso);
     world::project(&lab.admin, "payments", "web-*");
     let me = logged_in(&lab, &sso);
-    assert_eq!(me["user"]["name"], "ada", "{me}");
+    assert_eq!(me["name"], "ada", "{me}");
     let grants = || {
         let answer = lab.admin.get("/api/v1/users/ada/grants").expect(200).json();
         let items = answer["items"]

@@ -19,7 +19,7 @@ use picket_server::config::{Config, Log, Tls, Traces};
 use picket_server::{start, telemetry};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
@@ -100,6 +100,8 @@ fn the_server() {
 
 struct Server {
     child: Child,
+    /// Held, or the test runner in there would find nobody to tell how it went.
+    _stdout: std::io::Lines<BufReader<ChildStdout>>,
     base: String,
     password: String,
     agent: ureq::Agent,
@@ -133,6 +135,7 @@ impl Server {
             .build();
         Server {
             child,
+            _stdout: lines,
             base: format!("http://{address}"),
             password,
             agent: config.into(),

@@ -93,6 +93,7 @@ fn ask(control: &Sender<Control>) -> Option<Snapshot> {
 mod tests {
     use super::*;
     use crossbeam_channel::unbounded;
+    use picket_model::ClassSet;
     use picket_sensor::enforce::Powers;
     use picket_sensor::stats::Stats;
     use std::thread;
@@ -148,7 +149,12 @@ mod tests {
             rules: 0,
             policies: Vec::new(),
             kernel: None,
-            powers: Powers::default(),
+            powers: Powers {
+                kills_in_cgroups: false,
+                refuses: ClassSet::EMPTY,
+                pidfd: false,
+                unseen: ClassSet::EMPTY,
+            },
             disarmed: false,
             states: Vec::new(),
         }
