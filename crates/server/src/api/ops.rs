@@ -5,7 +5,7 @@ use super::metrics::family;
 use super::problem::{Code, Problem};
 use super::who::Who;
 use crate::auth::Permission;
-use crate::fleet::Fleet;
+use crate::fleet::{Census, Fleet};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -56,11 +56,103 @@ pub(super) async fn metrics(State(app): State<App>, who: Who) -> Result<Response
 /// The same without a log-in: for the listener of its own.
 pub(super) async fn open_metrics(State(app): State<App>) -> Response {
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
-    let mut text = app.metrics.render();
+    let mut text = of_process();
+    let asked = tokio::time::timeout(PATIENCE, app.store.ping()).await;
+    let name = "picket_store_up";
+    family(&mut text, name, "gauge", "Whether the database answers");
+    let _ = writeln!(text, "{name} {}", u8::from(matches!(asked, Ok(Ok(())))));
+    text.push_str(&app.metrics.render());
     if let Some(fleet) = app.fleet.upgrade() {
         text.push_str(&of_fleet(&fleet));
     }
     (kind, text).into_response()
+}
+
+fn of_process() -> String {
+    let mut out = String::new();
+    let name = "picket_build_info";
+    family(&mut out, name, "gauge", "The version that runs");
+    let version = env!("CARGO_PKG_VERSION");
+    let _ = writeln!(out, "{name}{{version=\"{version}\"}} 1");
+    let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
+    // In KiB, whatever a page is.
+    let status = read("/proc/self/status");
+    let resident = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<u64>().ok())
+        .unwrap_or(0);
+    let name = "process_resident_memory_bytes";
+    family(&mut out, name, "gauge", "Memory of this process");
+    let _ = writeln!(out, "{name} {}", resident * 1024);
+    let name = "process_open_fds";
+    family(&mut out, name, "gauge", "Open file descriptors");
+    let open = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    let _ = writeln!(out, "{name} {open}");
+    out
+}
+
+fn of_census(out: &mut String, census: &Census) {
+    let gauges = [
+        (
+            "picket_sensors",
+            "Sensors that are not revoked",
+            census.sensors,
+        ),
+        (
+            "picket_sensors_silent",
+            "Sensors that were not heard of for two minutes",
+            census.silent,
+        ),
+        (
+            "picket_sensors_disarmed",
+            "Sensors on which every block was lifted by hand",
+            census.disarmed,
+        ),
+        (
+            "picket_sensors_bundle_expired",
+            "Sensors whose bundle should have been replaced",
+            census.expired,
+        ),
+        (
+            "picket_sensors_bundle_failing",
+            "Sensors that could not apply what they were given",
+            census.failing,
+        ),
+        (
+            "picket_sensors_over_budget",
+            "Sensors on which a rule costs more than a rule may",
+            census.over_budget,
+        ),
+        (
+            "picket_sensors_dropping",
+            "Sensors that dropped findings for want of room",
+            census.dropping,
+        ),
+        ("picket_sensors_revoked", "Revoked sensors", census.revoked),
+        (
+            "picket_rollouts_under_way",
+            "Roll-outs that are under way",
+            census.rolling,
+        ),
+        (
+            "picket_rollouts_halted",
+            "Roll-outs that halted and wait for somebody",
+            census.halted,
+        ),
+    ];
+    for (name, help, value) in gauges {
+        family(out, name, "gauge", help);
+        let _ = writeln!(out, "{name} {value}");
+    }
+    let name = "picket_fleet_looked_timestamp_seconds";
+    family(
+        out,
+        name,
+        "gauge",
+        "When sensors and roll-outs were last looked at",
+    );
+    let _ = writeln!(out, "{name} {}", census.at / 1_000_000);
 }
 
 fn of_fleet(fleet: &Fleet) -> String {
@@ -68,6 +160,7 @@ fn of_fleet(fleet: &Fleet) -> String {
     let name = "picket_sensors_connected";
     family(&mut out, name, "gauge", "Sensors whose stream is open here");
     let _ = writeln!(out, "{name} {}", fleet.connected());
+    of_census(&mut out, &fleet.census());
     let counters = fleet.counters();
     let counters = [
         (

@@ -4,6 +4,7 @@
 //! Every server has one. They agree by the store: a version is published once, a
 //! roll-out is moved on by whoever read its last version.
 
+use super::census::Census;
 use super::config::Limits;
 use super::content::{Composed, compose};
 use super::keys::hex;
@@ -18,7 +19,7 @@ use picket_store::{
 };
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -152,6 +153,7 @@ async fn pass(shared: &Shared, memory: &mut Memory, reread: bool) -> Result<bool
         memory.definitions = definitions(shared).await?;
     }
     let sensors = sensors(shared).await?;
+    let mut census = Census::of(&sensors, now());
     let mut scopes: BTreeMap<Membership, Vec<&Sensor>> = BTreeMap::new();
     for sensor in &sensors {
         let revoked = sensor.revoked_at.is_some();
@@ -196,12 +198,16 @@ async fn pass(shared: &Shared, memory: &mut Memory, reread: bool) -> Result<bool
             }
             Err(why) => return Err(why),
         };
+        if let Some(rolling) = &target.rolling {
+            census.rollout(rolling.state);
+        }
         busy |= target
             .rolling
             .as_ref()
             .is_some_and(|rolling| rolling.state != RolloutState::Halted);
         targets.scopes.insert(membership.scope, target);
     }
+    *shared.census.lock().unwrap_or_else(PoisonError::into_inner) = census;
     shared.targets.send_replace(Arc::new(targets));
     Ok(busy)
 }

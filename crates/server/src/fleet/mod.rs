@@ -11,6 +11,7 @@
 //! of this, and where two do the same, the store lets one of them do it.
 
 mod authority;
+mod census;
 mod config;
 mod content;
 mod director;
@@ -26,6 +27,7 @@ mod stream;
 mod yaml;
 
 pub use authority::{Authority, CertificateError};
+pub use census::Census;
 pub use config::{FleetConfig, Limits, Plan};
 pub use content::{Composed, Problem, compose};
 pub use keys::KeyFileError;
@@ -40,8 +42,8 @@ use picket_proto::fleet::{JoinToken, hash_of_authority};
 use picket_store::{Cause, Micros, Store, Uuid};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -61,6 +63,7 @@ struct Shared {
     enrolments: Semaphore,
     deliveries: Semaphore,
     counters: Counters,
+    census: std::sync::Mutex<Census>,
     /// Signed bytes that sensors were given lately.
     bundles: tokio::sync::Mutex<VecDeque<(Uuid, Bytes)>>,
 }
@@ -160,6 +163,7 @@ impl Fleet {
             targets: watch::Sender::new(Arc::default()),
             wake: tokio::sync::Notify::new(),
             counters: Counters::default(),
+            census: Default::default(),
             bundles: tokio::sync::Mutex::default(),
         });
         let (stop, stopped) = watch::channel(false);
@@ -193,6 +197,15 @@ impl Fleet {
     /// What join tokens say of this server's authority.
     pub fn authority_hash(&self) -> [u8; 32] {
         hash_of_authority(self.shared.authority.certificate())
+    }
+
+    /// How many sensors and roll-outs are how.
+    pub fn census(&self) -> Census {
+        *self
+            .shared
+            .census
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What was counted.

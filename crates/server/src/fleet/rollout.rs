@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// A sensor not heard of for this long is not waited for.
-const SILENT: Micros = 120_000_000;
+pub(super) const SILENT: Micros = 120_000_000;
 
 /// Who is first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
