@@ -26,8 +26,15 @@ fn installed(bench: &Bench, name: &str) -> PathBuf {
     bench.write(name, &text)
 }
 
+/// Said where `scripts/test.sh` collects it.
 fn skipped(why: &str) {
-    println!("skipped: the systemd units: {why}");
+    use std::io::Write;
+    let line = format!("skipped: the systemd units: {why}\n");
+    let _ = std::io::stdout().write_all(line.as_bytes());
+    if let Some(path) = std::env::var_os("PICKET_SKIPPED") {
+        let file = std::fs::File::options().append(true).open(path);
+        let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
+    }
 }
 
 #[test]
