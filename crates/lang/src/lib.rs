@@ -13,6 +13,8 @@
 
 pub mod ir;
 
+pub mod pieces;
+
 mod check;
 mod condition;
 mod diagnostics;

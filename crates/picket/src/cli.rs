@@ -1,8 +1,10 @@
 //! The command line.
 
 use crate::commands::control::{arm, disarm, stats, status};
+use crate::commands::remote::{apply, diff, export};
 use crate::commands::{
-    completion, explain, man, match_events, rules_check, rules_convert, rules_test, server,
+    completion, config_check, explain, man, match_events, rules_check, rules_convert, rules_test,
+    server,
 };
 use crate::live::{doctor, record, replay, sensor, up};
 use anyhow::Result;
@@ -29,7 +31,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Watch this host with the built-in rules and show what they find
+    /// Run everything on this host: the sensor with the built-in rules, and the server with its API
     #[command(after_help = "Example:\n  sudo picket up --data /var/lib/picket")]
     Up(up::Args),
     /// Watch this host; findings go to stdout
@@ -99,15 +101,47 @@ enum Command {
             Example:\n  picket explain --rule web-shell --rules rules/ event.json"
     )]
     Explain(explain::Args),
-    /// Run the control plane (not in this version)
+    /// Run the control plane
     #[command(after_help = "Example:\n  picket server --config /etc/picket/server.toml")]
     Server(server::Args),
+    /// Work with the server's configuration
+    #[command(
+        arg_required_else_help = true,
+        after_help = "Example:\n  picket config check /etc/picket/server.toml"
+    )]
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Make a server's rules, policies and lists those of a folder
+    #[command(
+        after_help = "Exit code 0, or 1 if the files are wrong: then nothing is changed.\n\n\
+            Examples:\n  picket apply -f rules/ --dry-run --token-file ~/.picket-token\n  \
+            picket apply -f rules/ --stage simulate --prune --reason 'commit 1f00aa'"
+    )]
+    Apply(apply::Args),
+    /// Show what `picket apply` would change
+    #[command(
+        after_help = "Exit code 0 if nothing differs, 1 if something does.\n\n\
+            Example:\n  picket diff -f rules/ --token-file ~/.picket-token"
+    )]
+    Diff(diff::Args),
+    /// Write a server's rules, policies and lists as files
+    #[command(after_help = "Example:\n  picket export -o rules/ --token-file ~/.picket-token")]
+    Export(export::Args),
     /// Write a shell's completion script to stdout
     #[command(after_help = "Example:\n  picket completion bash > /etc/bash_completion.d/picket")]
     Completion(completion::Args),
     /// Write the manual pages
     #[command(hide = true, after_help = "Example:\n  picket man /usr/share/man/man1")]
     Man(man::Args),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Check a configuration file: exit code 0, or 1 with what is wrong, and where
+    #[command(after_help = "Example:\n  picket config check /etc/picket/server.toml")]
+    Check(config_check::Args),
 }
 
 #[derive(Debug, Subcommand)]
@@ -144,6 +178,12 @@ pub fn run() -> Result<ExitCode> {
         Command::Match(args) => match_events::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Server(args) => server::run(&args),
+        Command::Config {
+            command: ConfigCommand::Check(args),
+        } => config_check::run(&args),
+        Command::Apply(args) => apply::run(&args),
+        Command::Diff(args) => diff::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Completion(args) => completion::run(&args, Cli::command()),
         Command::Man(args) => man::run(&args, Cli::command()),
     }

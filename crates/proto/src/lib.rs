@@ -6,3 +6,4 @@
 //! No I/O, no clock: who calls brings bytes and the time.
 
 pub mod bundle;
+pub mod fleet;

@@ -215,11 +215,13 @@ impl<S: Sink> Live<S> {
 
     fn status(&mut self) -> Result<Status, ProbeError> {
         let rules = self.pipeline.rules();
+        let powers = self.powers();
         Ok(Status {
+            states: enforce::states(rules.program.rules(), rules.kernel.as_deref(), &powers),
             rules: rules.program.rules().len(),
             policies: self.pipeline.responder().policies(boot_ns() / 1_000_000),
             kernel: rules.kernel.clone(),
-            powers: self.powers(),
+            powers,
             disarmed: self.probes.is_disarmed()?,
         })
     }

@@ -13,7 +13,16 @@ use std::path::Path;
 use std::process::Stdio;
 
 fn up(scratch: &Scratch) -> Result<Sensor> {
-    Builder::command(["up", "--format", "json", "--data", &scratch.at("data")]).start()
+    Builder::command([
+        "up",
+        "--format",
+        "json",
+        "--listen",
+        "127.0.0.1:0",
+        "--data",
+        &scratch.at("data"),
+    ])
+    .start()
 }
 
 #[test]
@@ -154,7 +163,14 @@ fn names_that_nobody_should_ask_for() -> Result<()> {
 fn text_for_people_shows_the_tree() -> Result<()> {
     needs_root!();
     let scratch = Scratch::new()?;
-    let mut sensor = Builder::command(["up", "--data", &scratch.at("data")]).start()?;
+    let mut sensor = Builder::command([
+        "up",
+        "--listen",
+        "127.0.0.1:0",
+        "--data",
+        &scratch.at("data"),
+    ])
+    .start()?;
     let cause = Cause::new(&scratch, "cause")?;
     let name = format!("payload-{}", std::process::id());
     cause.run(["memfd", &name, &cause.path_text(), "hold"])?;

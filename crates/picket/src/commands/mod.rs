@@ -2,11 +2,13 @@
 //! a sensor that runs.
 
 pub mod completion;
+pub mod config_check;
 pub mod control;
 pub mod explain;
 mod in_kernel;
 pub mod man;
 pub mod match_events;
+pub mod remote;
 pub mod rules_check;
 pub mod rules_convert;
 pub mod rules_test;

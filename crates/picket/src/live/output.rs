@@ -6,7 +6,9 @@ use crate::console;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use picket_model::{ocsf, text};
 use picket_sensor::pipeline::{Emitted, Sink};
+use picket_sensor::spool::Spool;
 use std::io::{self, BufWriter, Write};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 /// Findings that may wait for the writer. At 2 KiB each about 64 MiB at worst.
@@ -36,16 +38,18 @@ impl Sink for Patient {
 }
 
 /// Starts the writer. It ends when every [`Queue`] is gone, or with the first
-/// failed write, which it returns (a closed pipe is no failure).
+/// failed write, which it returns (a closed pipe is no failure). With a spool,
+/// findings go there too, and still do when nobody reads the output any more.
 pub fn start(
     out: Box<dyn Write + Send>,
     format: Format,
     colour: bool,
+    spool: Option<Arc<Spool>>,
 ) -> io::Result<(Queue, JoinHandle<io::Result<()>>)> {
     let (sender, receiver) = bounded(QUEUE);
     let thread = std::thread::Builder::new()
         .name("picket-output".into())
-        .spawn(move || write_all(&receiver, out, format, colour))?;
+        .spawn(move || write_all(&receiver, out, format, colour, spool.as_deref()))?;
     Ok((Queue { sender }, thread))
 }
 
@@ -54,23 +58,64 @@ fn write_all(
     out: Box<dyn Write + Send>,
     format: Format,
     colour: bool,
+    spool: Option<&Spool>,
 ) -> io::Result<()> {
     let mut out = BufWriter::with_capacity(256 << 10, out);
+    let mut json = Vec::new();
     while let Ok(first) = receiver.recv() {
-        let mut written = write_one(&mut out, first, format, colour);
+        let mut written = write_one(&mut out, keep(first, spool, &mut json)?, format, colour);
         // One flush for everything that is already there.
         while written.is_ok() {
             match receiver.try_recv() {
-                Ok(next) => written = write_one(&mut out, next, format, colour),
+                Ok(next) => {
+                    written = write_one(&mut out, keep(next, spool, &mut json)?, format, colour);
+                }
                 Err(_) => break,
             }
         }
         match written.and_then(|()| out.flush()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                if spool.is_some() {
+                    // Nobody looks; the server still does.
+                    for emitted in receiver {
+                        keep(emitted, spool, &mut json)?;
+                    }
+                }
+                return Ok(());
+            }
             other => other?,
         }
     }
     Ok(())
+}
+
+/// Puts a finding into the spool, if there is one.
+fn keep(emitted: Emitted, spool: Option<&Spool>, json: &mut Vec<u8>) -> io::Result<Emitted> {
+    if let (Emitted::Finding(finding), Some(spool)) = (&emitted, spool) {
+        json.clear();
+        serde_json::to_writer(&mut *json, &ocsf::finding_to_json(finding))?;
+        // What is lost is counted there.
+        spool.push(finding.rule.severity, json);
+    }
+    Ok(emitted)
+}
+
+/// Starts the writer of a sensor that has a server: findings go to its spool. It
+/// ends when every [`Queue`] is gone.
+pub fn start_spooling(spool: Arc<Spool>) -> io::Result<(Queue, JoinHandle<io::Result<()>>)> {
+    let (sender, receiver) = bounded::<Emitted>(QUEUE);
+    let thread = std::thread::Builder::new()
+        .name("picket-output".into())
+        .spawn(move || {
+            let mut json = Vec::new();
+            for emitted in receiver {
+                if let Emitted::Notice(notice) = keep(emitted, Some(&spool), &mut json)? {
+                    console::warning(&notice);
+                }
+            }
+            Ok(())
+        })?;
+    Ok((Queue { sender }, thread))
 }
 
 fn write_one(

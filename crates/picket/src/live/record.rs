@@ -66,6 +66,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         rule_budget_ns: RULE_BUDGET_NS,
         instance: None,
         on_exit: OnExit::Lift,
+        fleet: None,
         when_ready: Box::new(|_| {}),
     };
     match args.format {

@@ -1,10 +1,11 @@
 //! Reload: the old set serves until the new one is whole.
 
-use super::setup::{HostContext, PASSWD, RulePaths, Standings, summary};
+use super::setup::{self, HostContext, PASSWD, RulePaths, Standings, summary};
 use crate::console;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use picket_model::field::EventAttr;
 use picket_model::{Event, Field};
+use picket_sensor::fleet::BundleRules;
 use picket_sensor::live::{self, Control};
 use picket_sensor::loader;
 use picket_sensor::watch::{FileWatch, RuleWatch};
@@ -22,11 +23,14 @@ const CLOCK: Duration = Duration::from_secs(10);
 /// After a reload that time asked for and that was refused, it is tried again.
 const AGAIN_NS: i64 = 60_000_000_000;
 
-/// What the signals ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What signals and the server ask for.
+#[derive(Debug)]
 pub enum Request {
     /// SIGHUP.
     Reload,
+    /// Rules of a bundle, in place of those of the one before; the answer says
+    /// whether they are in force.
+    Bundle(BundleRules, Sender<Result<(), String>>),
     /// SIGTERM, SIGINT, or the time is over.
     Stop,
 }
@@ -81,28 +85,45 @@ impl Upkeep {
     }
 }
 
-/// Serves reload requests until a stop. Blocks.
+/// Serves reload requests until a stop. Blocks. Who waits for an answer then gets
+/// none: the requests go with it.
 pub fn serve(
-    rules: &RulePaths,
+    mut rules: RulePaths,
     host: &HostContext,
     watch: Option<&RuleWatch>,
     mut upkeep: Upkeep,
-    requests: &Receiver<Request>,
+    requests: Receiver<Request>,
     control: &Sender<Control>,
 ) {
     let never = crossbeam_channel::never();
     let changes = watch.map_or(&never, RuleWatch::changes);
     let (renamed, users) = bounded(1);
     let _users = FileWatch::new(&[PASSWD.into()], renamed.clone()).ok();
-    let anew = |upkeep: &mut Upkeep| {
-        if let Some(next) = reload(rules, host, control) {
-            *upkeep = next;
-        }
+    let anew = |rules: &RulePaths, upkeep: &mut Upkeep| match reload(rules, host, control) {
+        Ok(next) => *upkeep = next,
+        Err(why) => console::error(&format!(
+            "reload refused, the rules in force stay: {}",
+            why.brief
+        )),
     };
     loop {
         select! {
             recv(requests) -> request => match request {
-                Ok(Request::Reload) => anew(&mut upkeep),
+                Ok(Request::Reload) => anew(&rules, &mut upkeep),
+                Ok(Request::Bundle(bundle, answer)) => {
+                    let before = rules.bundle.replace(bundle);
+                    let answered = match reload(&rules, host, control) {
+                        Ok(next) => {
+                            upkeep = next;
+                            Ok(())
+                        }
+                        Err(why) => {
+                            rules.bundle = before;
+                            Err(why.whole)
+                        }
+                    };
+                    let _ = answer.send(answered);
+                }
                 Ok(Request::Stop) | Err(_) => {
                     let _ = control.send(Control::Stop);
                     return;
@@ -110,18 +131,18 @@ pub fn serve(
             },
             recv(changes) -> _ => {
                 while changes.recv_timeout(QUIET).is_ok() {}
-                anew(&mut upkeep);
+                anew(&rules, &mut upkeep);
             }
             recv(users) -> _ => {
                 while users.recv_timeout(QUIET).is_ok() {}
                 if upkeep.users {
-                    anew(&mut upkeep);
+                    anew(&rules, &mut upkeep);
                 }
             }
             recv(upkeep.timer()) -> _ => {
                 if upkeep.is_due() {
                     upkeep.expires_ns = Some(live::epoch_ns().saturating_add(AGAIN_NS));
-                    anew(&mut upkeep);
+                    anew(&rules, &mut upkeep);
                 }
             }
         }
@@ -151,18 +172,35 @@ fn sample(control: &Sender<Control>) -> Vec<Event> {
         .unwrap_or_default()
 }
 
-/// None if it was refused.
-fn reload(rules: &RulePaths, host: &HostContext, control: &Sender<Control>) -> Option<Upkeep> {
-    settle(rules);
-    let set = match rules.load(Some(host), &sample(control)) {
-        Ok(set) => set,
-        Err(error) => {
-            console::error(&format!(
-                "reload refused, the rules in force stay: {error:#}"
-            ));
-            return None;
+/// Why rules were not put in force.
+struct Refused {
+    /// Where diagnostics were printed already.
+    brief: String,
+    /// With them, for one who did not see them.
+    whole: String,
+}
+
+impl From<String> for Refused {
+    fn from(why: String) -> Refused {
+        Refused {
+            brief: why.clone(),
+            whole: why,
         }
-    };
+    }
+}
+
+fn reload(
+    rules: &RulePaths,
+    host: &HostContext,
+    control: &Sender<Control>,
+) -> Result<Upkeep, Refused> {
+    settle(rules);
+    let set = rules
+        .load(Some(host), &sample(control))
+        .map_err(|error| Refused {
+            brief: format!("{error:#}"),
+            whole: setup::diagnosed(&error),
+        })?;
     if set.program.rules().is_empty() {
         console::warning("the rule files hold no rule any more: nothing is detected");
     }
@@ -170,25 +208,18 @@ fn reload(rules: &RulePaths, host: &HostContext, control: &Sender<Control>) -> O
     let standings = Standings::of(&set);
     let upkeep = Upkeep::of(&set);
     let (answer, answered) = bounded(1);
-    if control
+    let stopping = || "the sensor is stopping".to_owned();
+    control
         .send(Control::Replace(Box::new(set), answer))
-        .is_err()
-    {
-        return None;
+        .map_err(|_| stopping())?;
+    let replaced = answered
+        .recv()
+        .map_err(|_| stopping())?
+        .map_err(|error| format!("the kernel does not take them: {error}"))?;
+    for missing in &replaced.unavailable {
+        console::warning(&missing.to_string());
     }
-    match answered.recv() {
-        Ok(Ok(replaced)) => {
-            for missing in &replaced.unavailable {
-                console::warning(&missing.to_string());
-            }
-            standings.tell_shortfalls(&replaced.powers);
-            console::line(&format!("reloaded {told}"));
-            Some(upkeep)
-        }
-        Ok(Err(error)) => {
-            console::error(&format!("reload refused by the kernel: {error}"));
-            None
-        }
-        Err(_) => None,
-    }
+    standings.tell_shortfalls(&replaced.powers);
+    console::line(&format!("reloaded {told}"));
+    Ok(upkeep)
 }

@@ -38,6 +38,8 @@ pub struct Args {
 /// Runs it.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let rules = RulePaths {
+        bundle: None,
+        builtin_in_bundle: false,
         paths: args.rules.clone(),
         optional: Vec::new(),
         builtin: args.rules.is_empty(),
@@ -50,7 +52,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         .context("cannot read the recording")?
         .starts_with(MAGIC);
     let colour = console::colour_on_stdout();
-    let (queue, writer) = output::start(Box::new(std::io::stdout()), args.format, colour)?;
+    let (queue, writer) = output::start(Box::new(std::io::stdout()), args.format, colour, None)?;
     let replay = Replay {
         set,
         sink: Patient(queue),

@@ -1,6 +1,7 @@
 //! `picket sensor`: watches this host.
 
 use super::Format;
+use super::fleet::{Joined, Membership, join_token};
 use super::footing::Footing;
 use super::output::{self, Queue};
 use super::reload::{self, Request, Upkeep};
@@ -9,10 +10,11 @@ use crate::console;
 use crate::control::desk::Desk;
 use crate::control::{DEFAULT_PATH, Place, Socket, server};
 use anyhow::{Context, Result};
-use crossbeam_channel::{Receiver, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use picket_model::ClassSet;
 use picket_probe::{Pins, ProbeConfig, Probes};
 use picket_sensor::costs::{Costs, RULE_BUDGET_NS};
+use picket_sensor::fleet::ServerUrl;
 use picket_sensor::live::{self, Live, Switch, Tap};
 use picket_sensor::pipeline::Pipeline;
 use picket_sensor::process::IsRuntime;
@@ -30,6 +32,9 @@ use std::time::Duration;
 /// Room for about 17,000 process lives, several seconds of fork+exec at full
 /// speed; its pages count twice in the sensor's resident memory.
 pub const RING_MIB: u32 = 8;
+
+/// What a spool holds unless somebody says otherwise.
+const SPOOL_MIB: u64 = picket_sensor::spool::DEFAULT_BYTES >> 20;
 
 /// The instance of a sensor that is not told another.
 pub const INSTANCE: &str = "default";
@@ -49,7 +54,7 @@ pub struct Args {
     /// Rule files and folders; rules, lists, macros and policies may stand in any of them
     #[arg(long = "rules", value_name = "PATH")]
     pub rules: Vec<PathBuf>,
-    /// Add the built-in rules (the default when no --rules is given)
+    /// Add the built-in rules (the default when neither --rules nor --server is given)
     #[arg(long)]
     pub builtin_rules: bool,
     /// How findings are written to stdout
@@ -85,12 +90,17 @@ pub struct Args {
     /// Warn of a rule that takes more nanoseconds than this of each event of its classes
     #[arg(long, value_name = "NS", default_value_t = RULE_BUDGET_NS, value_parser = clap::value_parser!(u64).range(1..))]
     pub rule_budget: u64,
-    /// The server to report to
+    /// The server that gives rules and takes findings, such as https://picket.example:8444; key,
+    /// last bundle and spool are kept below --state
     #[arg(long, value_name = "URL", requires = "join")]
-    pub server: Option<String>,
-    /// The token to join it with
-    #[arg(long, value_name = "TOKEN", requires = "server")]
+    pub server: Option<ServerUrl>,
+    /// The token to join it with, or a file that holds it; once joined, the sensor goes by its own key
+    #[arg(long, value_name = "TOKEN or FILE", requires = "server")]
     pub join: Option<String>,
+    /// Findings kept on disk while the server is away, in MiB; what is too much is dropped, the
+    /// oldest of the lowest severity first
+    #[arg(long, value_name = "MIB", default_value_t = SPOOL_MIB, value_parser = clap::value_parser!(u64).range(1..=65_536))]
+    pub spool: u64,
 }
 
 fn ring_size(text: &str) -> Result<u32, String> {
@@ -102,14 +112,23 @@ fn ring_size(text: &str) -> Result<u32, String> {
 
 /// Runs it.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    if args.server.is_some() {
-        anyhow::bail!("--server: this version has no control plane yet; findings go to stdout");
-    }
+    let fleet = match (&args.server, &args.join) {
+        (Some(server), Some(join)) => Some(Membership {
+            server: server.clone(),
+            join: join_token(join)?,
+            folder: args.state.join(picket_sensor::fleet::FOLDER),
+            spool_bytes: args.spool << 20,
+            shown: false,
+        }),
+        _ => None,
+    };
     let rules = RulePaths {
         paths: args.rules.clone(),
         optional: Vec::new(),
-        builtin: args.builtin_rules || args.rules.is_empty(),
+        builtin: args.builtin_rules || (args.rules.is_empty() && fleet.is_none()),
         projects: args.projects.clone(),
+        bundle: None,
+        builtin_in_bundle: false,
     };
     let session = Session {
         rules,
@@ -135,6 +154,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             OnExitArg::Keep => OnExit::Keep,
         },
         when_ready: Box::new(|_| {}),
+        fleet,
     };
     session.run()
 }
@@ -173,13 +193,16 @@ pub struct Session {
     pub on_exit: OnExit,
     /// Called with the line that says what is armed.
     pub when_ready: Box<dyn FnOnce(&str)>,
+    /// The fleet that it is part of.
+    pub fleet: Option<Membership>,
 }
 
 impl Session {
     /// Runs until a signal or the end of its time; prints the counters.
     pub fn run(self) -> Result<ExitCode> {
-        let requests = requests(self.duration)?;
-        let rules = self.rules.clone();
+        let (requester, requests) = requests(self.duration)?;
+        let mut rules = self.rules.clone();
+        let mut fleet = self.fleet.map(Joined::open).transpose()?;
         let watch = reload::watch(&rules);
         let host = setup::this_host()?;
         let protected = ProtectedSet::new(std::process::id(), host.mount_namespace, self.protect);
@@ -187,7 +210,10 @@ impl Session {
             protected: protected.clone(),
             hostname: host.hostname.clone(),
         };
-        let set = self.rules.load(Some(&context), &[])?;
+        let set = match &mut fleet {
+            Some(fleet) => fleet.load(&mut rules, &context)?,
+            None => rules.load(Some(&context), &[])?,
+        };
         let watch = watch.unwrap_or_else(|why| {
             console::warning(&why);
             None
@@ -195,7 +221,13 @@ impl Session {
         let told = summary(&set);
         let upkeep = Upkeep::of(&set);
         let colour = console::colour_on_stdout();
-        let (queue, writer) = output::start(self.out, self.format, colour)?;
+        let (queue, writer) = match &fleet {
+            Some(fleet) if fleet.shown() => {
+                output::start(self.out, self.format, colour, Some(fleet.spool.clone()))?
+            }
+            Some(fleet) => output::start_spooling(fleet.spool.clone())?,
+            None => output::start(self.out, self.format, colour, None)?,
+        };
 
         let footing = match &self.instance {
             Some(instance) => Footing::claim(instance, self.on_exit)?,
@@ -267,7 +299,8 @@ impl Session {
             takeover,
         };
         live.prime()?;
-        Standings::of(live.pipeline.rules()).tell_shortfalls(&live.powers());
+        let powers = live.powers();
+        Standings::of(live.pipeline.rules()).tell_shortfalls(&powers);
         let events = std::thread::Builder::new()
             .name("picket-events".into())
             .spawn(move || live.run())
@@ -278,17 +311,16 @@ impl Session {
         (self.when_ready)(&told);
         console::line(&format!("watching with {told}"));
         console::line("ready");
+        let line = fleet
+            .map(|fleet| fleet.start(&host.hostname, &powers, requester, control.clone()))
+            .transpose()?;
 
-        reload::serve(
-            &rules,
-            &context,
-            watch.as_ref(),
-            upkeep,
-            &requests,
-            &control,
-        );
+        reload::serve(rules, &context, watch.as_ref(), upkeep, requests, &control);
         let stats = join(events, "the event thread")??;
         join(writer, "the output thread")??;
+        if let Some(line) = line {
+            line.stop();
+        }
         finish(&stats);
         Ok(ExitCode::SUCCESS)
     }
@@ -317,8 +349,9 @@ fn finish(stats: &Stats) {
 }
 
 /// Signals and the end of time, as requests.
-fn requests(duration: Option<Duration>) -> Result<Receiver<Request>> {
+fn requests(duration: Option<Duration>) -> Result<(Sender<Request>, Receiver<Request>)> {
     let (sender, requests) = bounded(16);
+    let requester = sender.clone();
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("cannot handle signals")?;
     if let Some(duration) = duration {
         let sender = sender.clone();
@@ -341,5 +374,5 @@ fn requests(duration: Option<Duration>) -> Result<Receiver<Request>> {
                 }
             }
         })?;
-    Ok(requests)
+    Ok((requester, requests))
 }

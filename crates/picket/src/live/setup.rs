@@ -8,6 +8,7 @@ use picket_model::field::ProcessAttr;
 use picket_model::{Datum, Event};
 use picket_sensor::enforce::{HostFacts, KernelSet, Powers};
 use picket_sensor::enrich::{Containers, Enrichment, Names, Users};
+use picket_sensor::fleet::BundleRules;
 use picket_sensor::process::{Assembler, Limits};
 use picket_sensor::recording::Header;
 use picket_sensor::response::ProtectedSet;
@@ -131,6 +132,10 @@ pub struct RulePaths {
     pub builtin: bool,
     /// The projects this sensor belongs to.
     pub projects: Vec<String>,
+    /// What the server gave.
+    pub bundle: Option<BundleRules>,
+    /// The server gives the built-in pack too: with its bundle it is not added here.
+    pub builtin_in_bundle: bool,
 }
 
 impl RulePaths {
@@ -141,6 +146,8 @@ impl RulePaths {
             optional: Vec::new(),
             builtin: false,
             projects: Vec::new(),
+            bundle: None,
+            builtin_in_bundle: false,
         }
     }
 
@@ -152,7 +159,8 @@ impl RulePaths {
     /// Reads, checks and compiles, for the kernel of this host too if it is given,
     /// and by what occurs in the `sample`. Diagnostics are printed, errors or not.
     pub fn load(&self, host: Option<&HostContext>, sample: &[Event]) -> Result<loader::RuleSet> {
-        let mut sources = if self.builtin {
+        let served = self.builtin_in_bundle && self.bundle.is_some();
+        let mut sources = if self.builtin && !served {
             crate::builtin::sources()
         } else {
             Vec::new()
@@ -164,8 +172,13 @@ impl RulePaths {
                 read => sources.extend(read?),
             }
         }
+        let mut projects = self.projects.clone();
+        if let Some(bundle) = &self.bundle {
+            sources.extend(bundle.sources.iter().cloned());
+            projects.extend(bundle.projects.iter().cloned());
+        }
         let facts = host.map(HostContext::facts);
-        match loader::arm(sources, &self.projects, facts.as_ref(), sample) {
+        match loader::arm(sources, &projects, facts.as_ref(), sample) {
             Ok((set, diagnostics, sources)) => {
                 // What is costly in the built-in rules is their authors' business.
                 let own: Vec<_> = diagnostics
@@ -203,6 +216,23 @@ impl RulePaths {
             }
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// An error of loading with its diagnostics, as text.
+pub fn diagnosed(error: &anyhow::Error) -> String {
+    match error.downcast_ref::<loader::LoadError>() {
+        Some(loader::LoadError::Invalid {
+            diagnostics,
+            sources,
+        }) => {
+            let mut errors = diagnostics.clone();
+            errors.retain(picket_lang::Diagnostic::is_error);
+            picket_lang::render_text(&errors, sources, false)
+                .trim_end()
+                .to_owned()
+        }
+        _ => format!("{error:#}"),
     }
 }
 

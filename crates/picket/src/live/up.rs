@@ -1,6 +1,14 @@
 //! `picket up`: everything on this host.
+//!
+//! ```text
+//! this host's sensor ─ stdout
+//!        │ spool, mutual TLS on loopback          browser, curl, picket apply
+//!        ▼                                                   │
+//!      server: fleet ─► embedded store ◄─ API at --listen ◄──┘
+//! ```
 
 use super::Format;
+use super::embedded::Embedded;
 use super::sensor::Session;
 use super::setup::RulePaths;
 use crate::console;
@@ -19,7 +27,7 @@ pub struct Args {
     /// Where Picket keeps what it needs between runs; rules in DIR/rules are loaded too
     #[arg(long, value_name = "DIR", default_value = "/var/lib/picket")]
     pub data: PathBuf,
-    /// Where the API and the console will listen (not in this version)
+    /// Where the API listens
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
     pub listen: SocketAddr,
     /// More rule files and folders
@@ -43,12 +51,16 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             own_rules.display()
         )
     })?;
+    let server = Embedded::start(&args.data, args.listen)?;
+    let membership = server.membership(&args.data)?;
     let session = Session {
         rules: RulePaths {
             paths: args.rules.clone(),
             optional: vec![own_rules.clone()],
             builtin: true,
             projects: Vec::new(),
+            bundle: None,
+            builtin_in_bundle: true,
         },
         enforce_in: None,
         protect: Vec::new(),
@@ -64,16 +76,19 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         rule_budget_ns: RULE_BUDGET_NS,
         instance: Some(super::sensor::INSTANCE.into()),
         on_exit: OnExit::Lift,
+        fleet: Some(membership),
         when_ready: Box::new(move |told| {
             console::line(&format!(
                 "picket is up on this host with {told}\n  findings appear below as they happen\n  \
                  rules of your own: {} (loaded as they are saved)\n  \
                  what is in force and how it is enforced here: picket status; what rules cost: picket stats\n  \
                  what this kernel lets it do: picket doctor\n  \
-                 there is no API and no console in this version; stop with Ctrl-C",
+                 there is no console in this version; stop with Ctrl-C",
                 own_rules.display()
             ));
         }),
     };
-    session.run()
+    let ended = session.run();
+    server.stop();
+    ended
 }

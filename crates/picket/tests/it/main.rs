@@ -8,5 +8,6 @@ mod golden;
 mod matching;
 mod reference;
 mod rules;
+mod server;
 mod support;
 mod usage;

@@ -14,6 +14,10 @@ fn without_arguments_there_is_help_and_code_2() {
         "match",
         "explain",
         "server",
+        "config",
+        "apply",
+        "diff",
+        "export",
         "completion",
     ] {
         assert!(ran.stderr.contains(command), "{command}: {}", ran.stderr);
@@ -54,6 +58,10 @@ fn help_goes_to_stdout_with_an_example() {
         &["match", "--help"],
         &["explain", "--help"],
         &["server", "--help"],
+        &["config", "check", "--help"],
+        &["apply", "--help"],
+        &["diff", "--help"],
+        &["export", "--help"],
         &["status", "--help"],
         &["stats", "--help"],
         &["disarm", "--help"],
@@ -92,13 +100,4 @@ fn completion_and_manual() {
         .run(&["man", "file/pages"])
         .expect_code(2)
         .says("error: cannot write to file/pages");
-}
-
-#[test]
-fn the_server_says_that_it_is_not_there_yet() {
-    Bench::new()
-        .run(&["server"])
-        .expect_code(2)
-        .silent_on_stdout()
-        .says("error: the control plane is not in this version yet");
 }

@@ -10,8 +10,10 @@ mod arming;
 mod decided;
 mod mode;
 mod set;
+mod states;
 
 pub use arming::{Arming, Records, arm};
 pub use decided::Decided;
 pub use mode::{Answer, Cause, Decision, Mode, Powers, Step, enforcement};
 pub use set::{HostFacts, KernelSet, Standing};
+pub use states::{RuleState, states};

@@ -1,7 +1,7 @@
 //! What can be asked of a running sensor, and its answers.
 
 use crate::costs::RuleCost;
-use crate::enforce::{KernelSet, Powers};
+use crate::enforce::{KernelSet, Powers, RuleState};
 use crate::loader::RuleSet;
 use crate::response::PolicyState;
 use crate::stats::Stats;
@@ -61,4 +61,6 @@ pub struct Status {
     pub powers: Powers,
     /// Every block was lifted by hand.
     pub disarmed: bool,
+    /// How each rule stands here.
+    pub states: Vec<RuleState>,
 }

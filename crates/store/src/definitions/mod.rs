@@ -10,7 +10,7 @@ use crate::page::{Page, PageSize};
 use async_trait::async_trait;
 
 /// What a definition defines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     /// A rule.
     Rule,

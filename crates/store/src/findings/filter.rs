@@ -1,6 +1,7 @@
 //! A filter as SQL.
 
 use super::{FindingCursor, FindingFilter};
+use crate::basics::Uuid;
 use crate::error::Result;
 use crate::limits::{self, MAX_FILTER_VALUES, MAX_FINDING_TEXT, clip};
 use crate::page::PageSize;
@@ -178,6 +179,20 @@ fn branch(
         query.and_where(place.lt(Expr::tuple([Expr::val(before.time), Expr::val(before.id)])));
     }
     newest(query, time, id, size)
+}
+
+/// A page in the order of the ids.
+pub(super) fn stored_after(
+    filter: &FindingFilter,
+    after: Uuid,
+    size: PageSize,
+) -> Result<SelectStatement> {
+    let mut query = page(filter, None, size)?;
+    query
+        .clear_order_by()
+        .and_where(Expr::col(("f", "id")).gt(after))
+        .order_by(("f", "id"), Order::Asc);
+    Ok(query)
 }
 
 fn one_of<T: Into<Value>>(

@@ -170,6 +170,16 @@ pub trait Findings: Send + Sync {
         size: PageSize,
     ) -> Result<Page<FindingRow, FindingCursor>>;
 
+    /// Findings in the order of their ids, from an id on: for who follows them. Ids are
+    /// made before the commit, so a finding may come with an id that is smaller than
+    /// others that were there already, by moments: ask again from a little before.
+    async fn findings_stored_after(
+        &self,
+        filter: &FindingFilter,
+        after: Uuid,
+        size: PageSize,
+    ) -> Result<Page<FindingRow, Uuid>>;
+
     /// One finding.
     async fn finding(&self, id: Uuid) -> Result<FindingRow>;
 

@@ -105,6 +105,24 @@ impl<B: Backend> Findings for SqlStore<B> {
         }))
     }
 
+    async fn findings_stored_after(
+        &self,
+        filter: &FindingFilter,
+        after: Uuid,
+        size: PageSize,
+    ) -> Result<Page<FindingRow, Uuid>> {
+        if filter.projects.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Page {
+                items: Vec::new(),
+                next: None,
+            });
+        }
+        let query = filter::stored_after(filter, after, size)?;
+        let statement = in_dialect("following findings", B::Link::DIALECT, &query);
+        let rows = self.0.read().await?.fetch::<FindingRow>(statement).await?;
+        Ok(Page::of(rows, size, |row| row.id))
+    }
+
     async fn finding(&self, id: Uuid) -> Result<FindingRow> {
         let read = sql("reading a finding", "SELECT * FROM findings WHERE id = $1");
         let found = self.0.read().await?.first(read.bind(id)).await?;

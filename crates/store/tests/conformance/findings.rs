@@ -179,6 +179,41 @@ pub async fn bad_findings_do_not_hold_up_the_others(case: &Case) {
     );
 }
 
+/// Whatever their own times say, and through each filter.
+pub async fn followers_see_findings_in_the_order_of_their_storing(case: &Case) {
+    let store = &case.store;
+    let (sensor, project) = (new_id(), new_id());
+    let mut late = finding(sensor, "late", NOW - 1000);
+    late.projects = vec![project];
+    for new in [
+        finding(sensor, "first", NOW),
+        late,
+        finding(sensor, "last", NOW),
+    ] {
+        store.store_findings(vec![new], NOW).await.unwrap();
+    }
+    let uids = async |filter: FindingFilter, after, rows| {
+        let page = store
+            .findings_stored_after(&filter, after, page(rows))
+            .await
+            .unwrap();
+        let uids: Vec<String> = page.items.into_iter().map(|row| row.uid).collect();
+        (uids, page.next)
+    };
+    let all = FindingFilter::default;
+    let (first, next) = uids(all(), picket_store::Uuid::nil(), 2).await;
+    assert_eq!(first, ["first", "late"]);
+    let (rest, next) = uids(all(), next.unwrap(), 2).await;
+    assert_eq!((rest, next), (vec!["last".to_owned()], None));
+    for projects in [vec![project], vec![project, new_id()]] {
+        let filter = FindingFilter {
+            projects: Some(projects),
+            ..all()
+        };
+        assert_eq!(uids(filter, picket_store::Uuid::nil(), 9).await.0, ["late"]);
+    }
+}
+
 pub async fn each_filter_filters(case: &Case) {
     let store = &case.store;
     let (sensor, project) = (new_id(), new_id());

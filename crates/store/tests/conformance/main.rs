@@ -75,6 +75,7 @@ suite! {
         sensors_do_not_share_ids,
         bad_findings_do_not_hold_up_the_others,
         each_filter_filters,
+        followers_see_findings_in_the_order_of_their_storing,
         no_project_is_nothing;
     jobs:
         eight_takers_do_each_job_once,

@@ -1,0 +1,165 @@
+//! The sensor's line to its server.
+//!
+//! ```text
+//!  picket-output ─► Spool ─► ┐                      ┌─► Host::apply ─► the reload lane
+//!                            ├─ session ◄─ TLS ─► server
+//!  Host::report ─ heartbeats ┘      ▲               └─► Kept: the last good bundle, on disk
+//!                              Identity: key, certificate, what is trusted
+//! ```
+//! One thread with a small runtime of its own. The event thread never waits for it,
+//! nor for the network: findings go by the disk, rules come in by the reload lane.
+
+mod back_off;
+mod blind;
+mod files;
+mod heartbeat;
+mod identity;
+mod kept;
+mod line;
+mod session;
+mod stream;
+mod tls;
+
+pub use identity::{Identity, IdentityError, NewKey};
+pub use kept::{Kept, KeptError};
+pub use line::{BadUrl, ServerUrl, connect};
+pub use tls::{joined, joining};
+
+use crate::enforce::RuleState;
+use crate::spool::Spool;
+use crate::stats::Stats;
+use picket_lang::Source;
+use picket_proto::fleet::JoinToken;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use tokio::sync::{Notify, watch};
+
+/// The folder below a sensor's state in which all of it lies.
+pub const FOLDER: &str = "fleet";
+
+/// How to be part of a fleet.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the server is.
+    pub server: ServerUrl,
+    /// What lets this sensor in, if it is not yet.
+    pub join: JoinToken,
+    /// Where identity, bundle and spool are kept.
+    pub folder: PathBuf,
+    /// The host's name.
+    pub hostname: String,
+    /// What the server is told of the host, a JSON object.
+    pub facts: serde_json::Value,
+    /// The version of Picket.
+    pub version: &'static str,
+}
+
+/// Rules that a bundle brings.
+#[derive(Debug, Clone)]
+pub struct BundleRules {
+    /// The rule files.
+    pub sources: Vec<Source>,
+    /// The projects that this sensor is in.
+    pub projects: Vec<String>,
+}
+
+/// What the server is told of the sensor.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// What was counted in this run.
+    pub stats: Stats,
+    /// Rules that cost more than a rule may.
+    pub over_budget: Vec<String>,
+    /// Every block was lifted by hand.
+    pub disarmed: bool,
+    /// How every rule in force stands here.
+    pub rules: Vec<RuleState>,
+    /// Event classes of which not every event is seen.
+    pub unseen: Vec<String>,
+}
+
+/// Something to be told to people on this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// As it should be.
+    Line(String),
+    /// Somebody should look.
+    Warning(String),
+}
+
+/// The sensor that the line is of. What blocks here blocks no event.
+pub trait Host: Send + Sync + 'static {
+    /// Puts a bundle's rules in force, whole, or says why they are not.
+    fn apply(&self, rules: BundleRules) -> Result<(), String>;
+    /// What there is to report; none if the sensor does not get round to it.
+    fn report(&self) -> Option<Report>;
+    /// Tells people.
+    fn tell(&self, told: Told);
+}
+
+/// What other threads share with the line.
+pub struct Line {
+    spool: Arc<Spool>,
+    stop: watch::Sender<bool>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+/// Wakes the line when the spool has something.
+#[derive(Debug, Clone, Default)]
+pub struct Bell(Arc<Notify>);
+
+impl Bell {
+    /// Rings it.
+    pub fn ring(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// Starts the line's thread.
+pub fn start(
+    config: Config,
+    spool: Arc<Spool>,
+    bell: Bell,
+    kept: Kept,
+    host: Arc<dyn Host>,
+) -> std::io::Result<Line> {
+    let (stop, stopped) = watch::channel(false);
+    // Before the thread, so that an error is one of the start.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .max_blocking_threads(1)
+        .thread_keep_alive(std::time::Duration::from_secs(1))
+        .build()?;
+    let own = spool.clone();
+    let thread = std::thread::Builder::new()
+        .name("picket-fleet".into())
+        .spawn(move || {
+            let session = session::Session {
+                config,
+                spool: own,
+                bell: bell.0,
+                kept: Arc::new(Mutex::new(kept)),
+                host,
+                stopped,
+            };
+            runtime.block_on(session.run());
+            // A report that waits for an event thread that has ended holds up nothing.
+            runtime.shutdown_background();
+        })?;
+    Ok(Line {
+        spool,
+        stop,
+        thread,
+    })
+}
+
+impl Line {
+    /// Delivers what can be delivered in a moment, and ends. What is left stays in the
+    /// spool.
+    pub fn stop(self) {
+        let _ = self.stop.send(true);
+        let _ = self.thread.join();
+        self.spool.sync();
+    }
+}

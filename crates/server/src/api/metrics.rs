@@ -1,0 +1,143 @@
+//! What is counted, as Prometheus reads it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Upper bounds of the request durations' buckets, seconds.
+const BOUNDS: [f64; 8] = [0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 30.0];
+
+#[derive(Debug, Default, Clone)]
+struct Durations {
+    buckets: [u64; BOUNDS.len()],
+    count: u64,
+    seconds: f64,
+}
+
+/// Counters and gauges. A gauge of another part of the server is set by its name.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    /// By method, route and status. Routes are those of the router: their number is
+    /// bounded, whatever paths are asked for.
+    requests: Mutex<BTreeMap<(String, String, u16), u64>>,
+    durations: Mutex<BTreeMap<(String, String), Durations>>,
+    gauges: Mutex<BTreeMap<&'static str, (&'static str, f64)>>,
+    pub(super) log_ins_failed: AtomicU64,
+    pub(super) refused: AtomicU64,
+    pub(super) streams: AtomicI64,
+}
+
+impl Metrics {
+    /// Sets a gauge; its name begins with `picket_`.
+    pub fn set(&self, name: &'static str, help: &'static str, value: f64) {
+        locked(&self.gauges).insert(name, (help, value));
+    }
+
+    pub(super) fn request(&self, method: &str, route: &str, status: u16, took: Duration) {
+        let key = (method.to_owned(), route.to_owned(), status);
+        *locked(&self.requests).entry(key).or_default() += 1;
+        let mut durations = locked(&self.durations);
+        let durations = durations
+            .entry((method.to_owned(), route.to_owned()))
+            .or_default();
+        let seconds = took.as_secs_f64();
+        for (bucket, bound) in durations.buckets.iter_mut().zip(BOUNDS) {
+            *bucket += u64::from(seconds <= bound);
+        }
+        durations.count += 1;
+        durations.seconds += seconds;
+    }
+
+    /// In Prometheus' text format.
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        family(
+            &mut out,
+            "picket_http_requests_total",
+            "counter",
+            "Requests answered",
+        );
+        for ((method, route, status), count) in locked(&self.requests).iter() {
+            let _ = writeln!(
+                out,
+                "picket_http_requests_total{{method=\"{method}\",route=\"{route}\",status=\"{status}\"}} {count}"
+            );
+        }
+        let name = "picket_http_request_duration_seconds";
+        family(&mut out, name, "histogram", "How long answers took");
+        for ((method, route), durations) in locked(&self.durations).iter() {
+            let labels = format!("method=\"{method}\",route=\"{route}\"");
+            for (count, bound) in durations.buckets.iter().zip(BOUNDS) {
+                let _ = writeln!(out, "{name}_bucket{{{labels},le=\"{bound}\"}} {count}");
+            }
+            let Durations { count, seconds, .. } = durations;
+            let _ = writeln!(out, "{name}_bucket{{{labels},le=\"+Inf\"}} {count}");
+            let _ = writeln!(out, "{name}_sum{{{labels}}} {seconds}");
+            let _ = writeln!(out, "{name}_count{{{labels}}} {count}");
+        }
+        let counters = [
+            (
+                "picket_log_ins_failed_total",
+                "Log-ins that failed",
+                &self.log_ins_failed,
+            ),
+            (
+                "picket_requests_refused_total",
+                "Requests over the rate limit",
+                &self.refused,
+            ),
+        ];
+        for (name, help, count) in counters {
+            family(&mut out, name, "counter", help);
+            let _ = writeln!(out, "{name} {}", count.load(Ordering::Relaxed));
+        }
+        family(
+            &mut out,
+            "picket_live_streams",
+            "gauge",
+            "Streams of live findings",
+        );
+        let _ = writeln!(
+            out,
+            "picket_live_streams {}",
+            self.streams.load(Ordering::Relaxed)
+        );
+        for (name, (help, value)) in locked(&self.gauges).iter() {
+            family(&mut out, name, "gauge", help);
+            let _ = writeln!(out, "{name} {value}");
+        }
+        out
+    }
+}
+
+pub(super) fn family(out: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(out, "# HELP {name} {help}.\n# TYPE {name} {kind}");
+}
+
+/// A panic elsewhere leaves numbers behind, and any number is a good one.
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_are_cumulative() {
+        let metrics = Metrics::default();
+        metrics.request("GET", "/x", 200, Duration::from_millis(20));
+        metrics.set("picket_test", "For the test", 1.5);
+        let text = metrics.render();
+        for line in [
+            "picket_http_requests_total{method=\"GET\",route=\"/x\",status=\"200\"} 1",
+            "picket_http_request_duration_seconds_bucket{method=\"GET\",route=\"/x\",le=\"0.01\"} 0",
+            "picket_http_request_duration_seconds_bucket{method=\"GET\",route=\"/x\",le=\"0.1\"} 1",
+            "picket_test 1.5",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The HTTP API: `/api/v1`, JSON, its description generated from the handlers.
+//!
+//! ```text
+//! request ─► guard (rate, time-out, headers, metrics) ─► Who ─► handler ─► Store
+//!                                                                  │ a change of rules:
+//!                                                                  └─► definitions::library: checked as a whole
+//! ```
+//! Every error is a [`problem::Problem`] (RFC 9457).
+
+mod app;
+mod apply;
+mod audit;
+mod bundles;
+mod definitions;
+mod extract;
+mod findings;
+mod guard;
+mod join_tokens;
+mod live;
+mod me;
+mod metrics;
+mod ops;
+mod problem;
+mod projects;
+mod rollouts;
+mod router;
+mod sensors;
+mod session;
+mod tokens;
+mod users;
+mod values;
+mod who;
+
+pub use app::{App, AppParts};
+pub use apply::seed;
+pub use metrics::Metrics;
+pub use router::{openapi, ops_router, router};
+pub(crate) use values::now;

@@ -1,0 +1,317 @@
+//! The server's configuration: what stands in the file, and what comes of it.
+//!
+//! ```text
+//! file ─ toml ─► raw::File ─ defaults, checks ─► Config
+//! ```
+
+mod raw;
+
+use crate::fleet::FleetConfig;
+use picket_store::{Keep, Location};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where a server keeps its files if nobody says otherwise.
+pub const DATA: &str = "/var/lib/picket-server";
+/// Where it listens if nobody says otherwise.
+pub const LISTEN: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(
+    std::net::Ipv4Addr::LOCALHOST,
+    8443,
+));
+
+/// Where sensors come in if nobody says otherwise.
+pub const SENSORS: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(
+    std::net::Ipv4Addr::LOCALHOST,
+    SENSORS_PORT,
+));
+/// The port where sensors look for a server.
+const SENSORS_PORT: u16 = 8444;
+/// Where the authority's keys lie, below the data folder.
+const FLEET: &str = "fleet";
+
+/// The level at which nothing is logged unless something is wrong.
+pub const QUIET: tracing::Level = tracing::Level::WARN;
+
+/// A server's configuration, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The folder for what the server makes itself: keys, certificates, SQLite.
+    pub data: PathBuf,
+    /// Where the API listens.
+    pub listen: SocketAddr,
+    /// The database.
+    pub store: Location,
+    /// Encryption at the API.
+    pub tls: Tls,
+    /// Limits at the API.
+    pub api: ApiLimits,
+    /// A second listener for `/healthz`, `/readyz` and `/metrics`, without encryption
+    /// and log-in.
+    pub ops: Option<SocketAddr>,
+    /// What is logged, and how.
+    pub log: Log,
+    /// How long findings stay.
+    pub findings: Retention,
+    /// How sensors are served.
+    pub fleet: FleetConfig,
+}
+
+/// Encryption at the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tls {
+    /// With a certificate that the server makes at its first start.
+    SelfSigned,
+    /// With this one.
+    Files {
+        /// The chain, PEM.
+        certificate: PathBuf,
+        /// Its key, PEM.
+        key: PathBuf,
+    },
+    /// None. Only on a loopback address.
+    Off,
+}
+
+/// Limits at the API.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ApiLimits {
+    /// Requests a second of one address, over time.
+    pub requests_per_second: f64,
+    /// How many may come at once.
+    pub burst: f64,
+    /// Failed log-ins a minute, of one address and of one name.
+    pub log_ins_per_minute: f64,
+    /// How long one request may take.
+    pub request: Duration,
+    /// How long a log-in lasts.
+    pub session: Duration,
+    /// Connections at once.
+    pub connections: usize,
+    /// Live streams at once.
+    pub streams: usize,
+}
+
+impl Default for ApiLimits {
+    fn default() -> ApiLimits {
+        ApiLimits {
+            requests_per_second: 50.0,
+            burst: 200.0,
+            log_ins_per_minute: 10.0,
+            request: Duration::from_secs(30),
+            session: Duration::from_secs(12 * 3600),
+            connections: 2000,
+            streams: 200,
+        }
+    }
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Log {
+    /// The least important level.
+    pub level: tracing::Level,
+    /// One JSON object a line.
+    pub json: bool,
+}
+
+/// How long findings stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Older ones go.
+    pub age: Duration,
+    /// The oldest go when there are more.
+    pub keep: Keep,
+}
+
+impl Default for Retention {
+    fn default() -> Retention {
+        Retention {
+            age: Duration::from_secs(90 * 24 * 3600),
+            keep: Keep {
+                findings: None,
+                bytes: Some(20 << 30),
+            },
+        }
+    }
+}
+
+/// What is wrong with a configuration: as text, with the file's name, the line and
+/// the key.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}", path = path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Something in it is wrong.
+    #[error("{path}:{line}:{column}: {what}", path = path.display())]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// From 1, in characters.
+        column: usize,
+        /// What, naming the key.
+        what: String,
+    },
+}
+
+impl Config {
+    /// What an empty file gives, with everything under one folder.
+    pub fn in_folder(data: &Path) -> Config {
+        Config {
+            data: data.to_owned(),
+            listen: LISTEN,
+            store: Location::Sqlite(data.join("picket.db")),
+            tls: Tls::SelfSigned,
+            api: ApiLimits::default(),
+            ops: None,
+            log: Log {
+                level: tracing::Level::INFO,
+                json: false,
+            },
+            findings: Retention::default(),
+            fleet: FleetConfig::new(data.join(FLEET), SENSORS),
+        }
+    }
+
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Config, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Config::parse(path, &text)
+    }
+
+    /// As [`Config::read`], of a text that stands in that file.
+    pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+        raw::resolve(text).map_err(|wrong| {
+            let before = &text[..wrong.at.min(text.len())];
+            let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+            ConfigError::Wrong {
+                path: path.to_owned(),
+                line: before.matches('\n').count() + 1,
+                column: before[line_start..].chars().count() + 1,
+                what: wrong.what,
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(text: &str) -> String {
+        let error = Config::parse(Path::new("server.toml"), text).unwrap_err();
+        error.to_string()
+    }
+
+    #[test]
+    fn an_empty_file_is_the_defaults() {
+        let config = Config::parse(Path::new("server.toml"), "").unwrap();
+        assert_eq!(config.listen, LISTEN);
+        assert_eq!(config.tls, Tls::SelfSigned);
+        assert_eq!(
+            config.store,
+            Location::Sqlite(Path::new(DATA).join("picket.db"))
+        );
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let text = r#"
+            data = "/srv/picket"
+            listen = "127.0.0.1:9000"
+            store = "postgres://picket@db/picket"
+            [tls]
+            mode = "off"
+            [api]
+            requests_per_second = 5
+            burst = 10.5
+            log_ins_per_minute = 3
+            request_seconds = 7
+            session_hours = 1
+            connections = 5
+            streams = 2
+            [ops]
+            listen = "127.0.0.1:9001"
+            [log]
+            level = "debug"
+            format = "json"
+            [findings]
+            keep_days = 7
+            keep_count = 1000
+            keep_gib = 2
+            [fleet]
+            listen = "127.0.0.1:9002"
+            heartbeat_seconds = 5
+            [fleet.plan]
+            watch_seconds = 7
+            canary = { share = { percent = 5 } }
+        "#;
+        let config = Config::parse(Path::new("server.toml"), text).unwrap();
+        assert_eq!(config.tls, Tls::Off);
+        assert_eq!(config.api.requests_per_second, 5.0);
+        assert_eq!(config.api.request, Duration::from_secs(7));
+        assert_eq!(config.findings.age, Duration::from_secs(7 * 24 * 3600));
+        assert_eq!(config.findings.keep.findings, Some(1000));
+        assert_eq!(config.findings.keep.bytes, Some(2 << 30));
+        assert_eq!(config.fleet.listen, "127.0.0.1:9002".parse().unwrap());
+        assert_eq!(config.fleet.plan.watch_seconds, 7);
+        assert!(config.log.json);
+        assert_eq!(config.ops, Some("127.0.0.1:9001".parse().unwrap()));
+    }
+
+    #[test]
+    fn errors_name_line_and_key() {
+        for (text, at, says) in [
+            ("lisen = \"x\"", "server.toml:1:1:", "lisen"),
+            ("\nlisten = \"x\"", "server.toml:2:10:", "listen"),
+            ("[api]\nburst = \"x\"", "server.toml:2:9:", "burst"),
+            ("[api]\nburst = -1", "server.toml:2:9:", "api.burst"),
+            (
+                "[api]\nconnections = 0",
+                "server.toml:2:15:",
+                "api.connections",
+            ),
+            ("[log]\nlevel = \"loud\"", "server.toml:2:9:", "log.level"),
+            ("store = \"mysql://u:pw@h\"", "server.toml:1:9:", "store"),
+            (
+                "listen = \"0.0.0.0:1\"\n[tls]\nmode = \"off\"",
+                "server.toml:3:8:",
+                "tls.mode",
+            ),
+            (
+                "[tls]\nkey = \"k.pem\"",
+                "server.toml:2:7:",
+                "tls.certificate",
+            ),
+            ("[ops]\nlisten = 5", "server.toml:2:10:", "listen"),
+            (
+                "[findings]\nkeep_days = 0",
+                "server.toml:2:13:",
+                "findings.keep_days",
+            ),
+            (
+                "[fleet]\nheartbeat_seconds = 0",
+                "server.toml:2:21:",
+                "fleet.heartbeat_seconds",
+            ),
+            ("[fleet.plan]\nwatch = 1", "server.toml:2:1:", "watch"),
+            ("data = \n", "server.toml:1:", "data"),
+        ] {
+            let error = wrong(text);
+            assert!(error.starts_with(at), "{text:?}: {error}");
+            assert!(error.contains(says), "{text:?}: {error}");
+            assert!(!error.contains("pw@"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Deletes old findings, a bounded number at a time, for as long as the server runs.
+
+use crate::config::Retention;
+use picket_store::{Micros, Store};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How often it is looked.
+const EVERY: Duration = Duration::from_secs(60);
+/// Findings deleted in one transaction.
+const STEP: u32 = 1000;
+/// Transactions in a row, at most: others want to write too.
+const STEPS: usize = 100;
+
+/// Runs until the server stops.
+pub(crate) async fn run(
+    store: Arc<dyn Store>,
+    keep: Retention,
+    mut stopping: watch::Receiver<bool>,
+) {
+    loop {
+        if let Err(why) = once(&*store, keep).await {
+            tracing::warn!(%why, "old findings could not be deleted");
+        }
+        tokio::select! {
+            () = crate::stopped(&mut stopping) => return,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+async fn once(store: &dyn Store, keep: Retention) -> picket_store::Result<()> {
+    let age = Micros::try_from(keep.age.as_micros()).unwrap_or(Micros::MAX);
+    let before = crate::api::now().saturating_sub(age);
+    let mut gone = 0;
+    for _ in 0..STEPS {
+        let by_age = store.delete_findings_before(before, STEP).await?;
+        let by_size = store.trim_findings(keep.keep, STEP).await?;
+        gone += by_age + by_size;
+        if by_age < STEP.into() && by_size < STEP.into() {
+            break;
+        }
+    }
+    if gone > 0 {
+        tracing::info!(findings = gone, "old findings were deleted");
+    }
+    Ok(())
+}
