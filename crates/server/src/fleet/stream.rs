@@ -147,6 +147,10 @@ impl Line<'_> {
                     self.offer(targets).await?;
                 }
                 changed = standing.changed() => {
+                    // One that was replaced is told so, and then forgotten by the hub.
+                    if let Some(end) = standing.borrow().end {
+                        return Err(ended(end));
+                    }
                     if changed.is_err() {
                         return Ok(());
                     }
