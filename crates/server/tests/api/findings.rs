@@ -163,7 +163,11 @@ pub fn live_ones_come_as_they_are_stored(lab: &mut Lab) {
     let new = |uid: &str, time| finding(sensor, uid, time, &[]);
     store(lab, vec![new("before", NOW)]);
     let all = Events::open(&lab.admin, "", &[]);
-    let critical = Events::open(&lab.admin, "?severity=critical", &[]);
+    let critical = Events::open(
+        &lab.admin,
+        "?severity=critical&severity=low&host=web-1&host=x",
+        &[],
+    );
     store(lab, vec![new("one", NOW + 5)]);
     let (first, uid) = all.next();
     assert_eq!(uid, "one");

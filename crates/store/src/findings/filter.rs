@@ -181,13 +181,27 @@ fn branch(
     newest(query, time, id, size)
 }
 
-/// A page in the order of the ids.
+/// A page in the order of the ids. It is read off the newest few, so filters are looked
+/// at one finding after another: there is nothing to sort.
 pub(super) fn stored_after(
     filter: &FindingFilter,
     after: Uuid,
     size: PageSize,
 ) -> Result<SelectStatement> {
-    let mut query = page(filter, None, size)?;
+    check(filter)?;
+    let everywhere = FindingFilter {
+        projects: None,
+        ..filter.clone()
+    };
+    let mut query = branch(&everywhere, None, size);
+    if let Some(projects) = &filter.projects {
+        let mut rows = Query::select();
+        rows.expr(Expr::val(1))
+            .from_as("finding_projects", "p")
+            .and_where(Expr::col(("p", "finding_id")).equals(("f", "id")))
+            .and_where(Expr::col(("p", "project_id")).is_in(projects.iter().copied()));
+        query.and_where(Expr::exists(rows));
+    }
     query
         .clear_order_by()
         .and_where(Expr::col(("f", "id")).gt(after))

@@ -212,6 +212,13 @@ pub async fn followers_see_findings_in_the_order_of_their_storing(case: &Case) {
         };
         assert_eq!(uids(filter, picket_store::Uuid::nil(), 9).await.0, ["late"]);
     }
+    let severities = FindingFilter {
+        severities: Severity::ALL.to_vec(),
+        hosts: vec!["web-1".to_owned(), "nobody".to_owned()],
+        ..all()
+    };
+    let (every, _) = uids(severities, picket_store::Uuid::nil(), 9).await;
+    assert_eq!(every, ["first", "late", "last"]);
 }
 
 pub async fn each_filter_filters(case: &Case) {

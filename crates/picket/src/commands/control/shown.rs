@@ -55,7 +55,7 @@ pub fn budget(budget: Option<&Budget>) -> String {
 fn duration(ms: u64) -> String {
     let seconds = ms / 1_000;
     for (unit, name) in [(86_400, "d"), (3_600, "h"), (60, "m")] {
-        if seconds >= unit && seconds % unit == 0 {
+        if seconds >= unit && seconds.is_multiple_of(unit) {
             return format!("{}{name}", seconds / unit);
         }
     }
