@@ -5,7 +5,7 @@ use crate::pins::{DROPS, LINKS, RINGS, SETTINGS};
 use crate::probes::{number, read_error};
 use crate::ring::Ring;
 use crate::{ProbeError, decode, wire};
-use libbpf_rs::{MapCore, MapFlags, MapHandle};
+use libbpf_rs::{Link, MapCore, MapFlags, MapHandle};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
@@ -65,8 +65,13 @@ impl Predecessor {
         }
     }
 
-    /// Takes its programs out of the kernel.
+    /// Takes its programs out of the kernel. When this returns, they are not asked
+    /// any more.
     pub fn retire(self) -> Result<(), ProbeError> {
+        // A link whose last reference is its pin is taken apart by a kernel thread,
+        // some time after the pin is gone (bpf_link_put): an event until then would
+        // be judged twice. Closing a descriptor takes it apart at once.
+        let held = hold_links(&self.folder.join(LINKS));
         let remove = |path: &Path| match std::fs::remove_dir_all(path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(read_error("the programs of the run before", error.into()))
@@ -75,8 +80,16 @@ impl Predecessor {
         };
         // What is cut short leaves nothing in force that has no ring.
         remove(&self.folder.join(LINKS))?;
+        drop(held);
         remove(&self.folder)
     }
+}
+
+fn hold_links(folder: &Path) -> Vec<Link> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| Link::open(entry.path()).ok())
+        .collect()
 }
 
 fn open_ring(path: &Path) -> Option<Ring> {

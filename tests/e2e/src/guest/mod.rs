@@ -26,7 +26,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// How long a guest may live if nothing else is said, emulated as it is.
-const LIFE: Duration = Duration::from_secs(240);
+const LIFE: Duration = Duration::from_secs(480);
 
 /// Why no guest can run here, if none can.
 pub fn missing() -> Option<String> {

@@ -43,7 +43,8 @@ pub(super) fn ways() -> Vec<Way> {
             "TCP, the length apart",
             "dns tcp-split {resolver} 53 {name} 1",
         )
-        .silent(),
+        .silent()
+        .in_interrupts(),
         way("TCP, byte by byte", "dns-stream bytes {resolver} 53 {name}")
             .silent()
             .in_interrupts(),
@@ -51,8 +52,11 @@ pub(super) fn ways() -> Vec<Way> {
             "TCP, the second question of a segment",
             "dns-stream second {resolver} 53 {name}",
         )
-        .silent(),
-        way("TCP, sendfile", "dns-stream sendfile {resolver} 53 {name}").silent(),
+        .silent()
+        .in_interrupts(),
+        way("TCP, sendfile", "dns-stream sendfile {resolver} 53 {name}")
+            .silent()
+            .in_interrupts(),
         way("TCP fast open", "fast-open sendto {resolver} 53 dns:{name}").silent(),
         way("raw socket, IPv4", "raw plain4 {resolver} 53 dns:{name}"),
         way(
