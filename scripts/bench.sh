@@ -4,9 +4,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 target=${CARGO_TARGET_DIR:-target}
-cargo build --release --locked -p picket -p picket-bench-sensor
+cargo build --release --locked -p picket -p picket-bench-sensor -p picket-bench-store
 echo '## The sensor'
 scripts/as-root.sh "$target/release/picket-bench-sensor" "$(realpath "$target")/release/picket"
+echo '## The store'
+"$target/release/picket-bench-store"
 echo '## The engine'
 # Other engines are measured beside ours where they can be built.
 peers=()

@@ -27,6 +27,7 @@ test_packages='
 busybox-static   user space of test containers and guests
 g++              compiles libFuzzer, for the fuzz targets
 iproute2         network namespaces for tests
+postgresql       the store's tests start one of their own
 qemu-system-x86  guests: other kernels, and tests that could harm a host
 runc             test containers
 xz-utils         unpacks kernel modules for guests

@@ -1,5 +1,6 @@
 //! Notice of changes, to whoever serves what has changed.
 
+use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::broadcast;
 
 /// Changes that may wait for a slow listener; past that it is told
@@ -79,20 +80,37 @@ impl Changes {
 
 /// Where changes are told, in this process.
 #[derive(Debug, Clone)]
-pub(crate) struct Board(broadcast::Sender<Change>);
+pub(crate) struct Board(Arc<RwLock<Option<broadcast::Sender<Change>>>>);
 
 impl Board {
     pub(crate) fn new() -> Board {
-        Board(broadcast::Sender::new(BACKLOG))
+        let sender = broadcast::Sender::new(BACKLOG);
+        Board(Arc::new(RwLock::new(Some(sender))))
     }
 
     pub(crate) fn tell(&self, change: Change) {
-        // No receiver is no error: nobody listens.
-        let _ = self.0.send(change);
+        let sender = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = &*sender {
+            // No receiver is no error: nobody listens.
+            let _ = sender.send(change);
+        }
     }
 
     pub(crate) fn listen(&self) -> Changes {
-        Changes(self.0.subscribe())
+        let sender = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        Changes(match &*sender {
+            Some(sender) => sender.subscribe(),
+            // Of a closed one: a channel that is at its end.
+            None => broadcast::channel(1).1,
+        })
+    }
+
+    /// Tells everybody that there is no more.
+    pub(crate) fn close(&self) {
+        self.0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
     }
 }
 
@@ -109,8 +127,10 @@ mod tests {
         }
         assert_eq!(changes.next().await, Some(Change::Unknown));
         assert_eq!(changes.next().await, Some(Change::Jobs));
-        drop(board);
+        board.close();
+        board.tell(Change::Jobs);
         while changes.next().await.is_some() {}
+        assert_eq!(board.listen().next().await, None);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::postgres::PostgresBackend;
 use crate::sensors::Sensors;
 use crate::sqlite::SqliteBackend;
 use async_trait::async_trait;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -33,8 +34,8 @@ pub trait Store:
     async fn close(&self);
 }
 
-/// Where a store is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where a store is. Shown without the password.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Location {
     /// A file, for one server.
     Sqlite(PathBuf),
@@ -58,6 +59,21 @@ impl std::str::FromStr for Location {
         Err(StoreError::Location {
             place: place.to_owned(),
         })
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Location::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Location::Postgres(url) => f.write_str(&crate::postgres::place(url)),
+        }
+    }
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -112,5 +128,19 @@ mod tests {
         let error = "mysql://root:secret@db".parse::<Location>().unwrap_err();
         assert!(!error.to_string().contains("secret"), "{error}");
         assert!("sqlite:".parse::<Location>().is_err());
+    }
+
+    #[test]
+    fn a_place_is_shown_without_its_password() {
+        let url = "postgres://anna:secret@db/picket?password=hidden";
+        let place = url.parse::<Location>().unwrap();
+        assert_eq!(
+            format!("{place} {place:?}"),
+            "postgres://anna@db:5432/picket ".repeat(2).trim()
+        );
+        let broken = "postgres://anna:secret@db:port/picket"
+            .parse::<Location>()
+            .unwrap();
+        assert_eq!(broken.to_string(), "postgres:");
     }
 }

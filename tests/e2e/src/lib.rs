@@ -16,6 +16,7 @@ pub mod cgroup;
 pub mod container;
 pub mod dns;
 pub mod finding;
+pub mod fleet;
 pub mod guest;
 pub mod instance;
 pub mod lines;

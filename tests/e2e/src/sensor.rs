@@ -66,6 +66,16 @@ impl Builder {
         }
     }
 
+    /// With the rules that its server gives, and an instance of its own.
+    pub fn of_fleet() -> Builder {
+        let instance = Instance::new();
+        let builder = Builder::command(["sensor", "--instance", instance.name()]);
+        Builder {
+            instance: Some(instance.into()),
+            ..builder
+        }
+    }
+
     /// With another argument.
     #[must_use]
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Builder {

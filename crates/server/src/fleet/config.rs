@@ -81,12 +81,27 @@ impl Default for Plan {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Sensors that could not apply it: this many are too many.
+    /// Sensors that could not apply it: this many are too many. 0: any number.
     pub failed_sensors: u32,
     /// Sensors on which a rule costs more than a rule may: this many are too many.
+    /// 0: any number.
     pub over_budget_sensors: u32,
+    /// In a large fleet some sensor always has something: of these two, so many of a
+    /// hundred are borne, if that is more.
+    pub borne_percent: u8,
     /// Findings of one sensor since it applied the bundle: this many are a flood.
+    /// 0: none is.
     pub findings_per_sensor: u64,
+}
+
+impl Limits {
+    /// For what brings back what was good, or signs it anew.
+    pub const NONE: Limits = Limits {
+        failed_sensors: 0,
+        over_budget_sensors: 0,
+        borne_percent: 0,
+        findings_per_sensor: 0,
+    };
 }
 
 impl Default for Limits {
@@ -94,6 +109,7 @@ impl Default for Limits {
         Limits {
             failed_sensors: 1,
             over_budget_sensors: 1,
+            borne_percent: 1,
             findings_per_sensor: 1_000,
         }
     }

@@ -4,6 +4,7 @@
 //! Every server has one. They agree by the store: a version is published once, a
 //! roll-out is moved on by whoever read its last version.
 
+use super::config::Limits;
 use super::content::{Composed, compose};
 use super::keys::hex;
 use super::members::Membership;
@@ -443,7 +444,10 @@ impl Scope<'_> {
                 &cause(reason),
             )
             .await?;
-        let plan = self.shared.config.plan.clone();
+        let mut plan = self.shared.config.plan.clone();
+        if !try_first && self.stable().await?.is_some() {
+            plan.limits = Limits::NONE;
+        }
         let canary = try_first && plan.canary.is_some() && self.stable().await?.is_some();
         let state = if canary {
             RolloutState::Canary

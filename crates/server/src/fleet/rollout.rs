@@ -166,7 +166,7 @@ pub(super) fn judge(
         progress,
         reason,
     };
-    if let Some(reason) = breach(planned, &progress) {
+    if let Some(reason) = breach(planned, &progress, offered.len()) {
         return halt(progress, reason);
     }
     let waiting = offered
@@ -221,12 +221,14 @@ fn stay(rollout: &Rollout, progress: Progress) -> Step {
     }
 }
 
-fn breach(planned: &Planned, progress: &Progress) -> Option<String> {
+fn breach(planned: &Planned, progress: &Progress, offered: usize) -> Option<String> {
     let limits = &planned.plan.limits;
-    if limits.failed_sensors > 0 && progress.failed >= limits.failed_sensors {
+    let borne = offered * usize::from(limits.borne_percent) / 100;
+    let too_many = |count: u32, limit: u32| limit > 0 && count >= limit && count as usize > borne;
+    if too_many(progress.failed, limits.failed_sensors) {
         return Some(format!("{} sensors could not apply it", progress.failed));
     }
-    if limits.over_budget_sensors > 0 && progress.over_budget >= limits.over_budget_sensors {
+    if too_many(progress.over_budget, limits.over_budget_sensors) {
         return Some(format!(
             "on {} sensors a rule costs more than a rule may",
             progress.over_budget
@@ -308,6 +310,7 @@ mod tests {
             limits: Limits {
                 failed_sensors: 2,
                 over_budget_sensors: 1,
+                borne_percent: 1,
                 findings_per_sensor: 100,
             },
         }
@@ -468,6 +471,18 @@ mod tests {
             "{}",
             stage.rollout.reason
         );
+    }
+
+    #[test]
+    fn a_large_fleet_bears_some() {
+        let mut stage = stage(1_000);
+        stage.rollout.state = RolloutState::Full;
+        for at in 0..10 {
+            stage.set(at, 1, json!({"failed_version": 2}));
+        }
+        assert_eq!(stage.step(1), RolloutState::Full);
+        stage.set(10, 1, json!({"failed_version": 2}));
+        assert_eq!(stage.step(2), RolloutState::Halted);
     }
 
     #[test]

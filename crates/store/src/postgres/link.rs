@@ -11,7 +11,11 @@ use sqlx::postgres::{PgConnection, Postgres};
 pub(super) const CHANNEL: &str = "picket_changes";
 
 /// A transaction, or a connection that reads.
-pub(crate) struct PostgresLink(Held);
+pub(crate) struct PostgresLink {
+    held: Held,
+    /// It stored findings: to be told after the commit.
+    findings: bool,
+}
 
 enum Held {
     Writer(Transaction<'static, Postgres>),
@@ -20,25 +24,34 @@ enum Held {
 
 impl PostgresLink {
     pub(super) fn writing(transaction: Transaction<'static, Postgres>) -> PostgresLink {
-        PostgresLink(Held::Writer(transaction))
+        PostgresLink {
+            held: Held::Writer(transaction),
+            findings: false,
+        }
     }
 
     pub(super) fn reading(connection: PoolConnection<Postgres>) -> PostgresLink {
-        PostgresLink(Held::Reader(connection))
+        PostgresLink {
+            held: Held::Reader(connection),
+            findings: false,
+        }
     }
 
-    pub(super) async fn commit(self) -> Result<()> {
-        match self.0 {
+    /// Commits; whether findings are to be told of.
+    pub(super) async fn commit(self) -> Result<bool> {
+        let findings = self.findings;
+        match self.held {
             Held::Writer(transaction) => transaction
                 .commit()
                 .await
+                .map(|()| findings)
                 .map_err(|why| StoreError::of_database("committing", why)),
-            Held::Reader(_) => Ok(()),
+            Held::Reader(_) => Ok(false),
         }
     }
 
     fn connection(&mut self) -> &mut PgConnection {
-        match &mut self.0 {
+        match &mut self.held {
             Held::Writer(transaction) => transaction,
             Held::Reader(connection) => connection,
         }
@@ -71,6 +84,10 @@ impl Link for PostgresLink {
     }
 
     async fn announce(&mut self, change: Change) -> Result<()> {
+        if change == Change::Findings {
+            self.findings = true;
+            return Ok(());
+        }
         let notify = sql("telling of a change", "SELECT pg_notify($1, $2)");
         self.execute(notify.bind(CHANNEL).bind(change.name()))
             .await?;

@@ -3,6 +3,7 @@
 mod link;
 mod listen;
 mod schema;
+mod teller;
 
 pub(crate) use link::PostgresLink;
 
@@ -13,6 +14,7 @@ use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use std::str::FromStr;
 use std::time::Duration;
+use teller::Teller;
 use tokio::task::AbortHandle;
 
 /// Connections of one replica.
@@ -25,6 +27,7 @@ pub(crate) struct PostgresBackend {
     pool: PgPool,
     board: Board,
     listener: AbortHandle,
+    teller: Teller,
 }
 
 impl PostgresBackend {
@@ -32,25 +35,29 @@ impl PostgresBackend {
     pub async fn open(url: &str) -> Result<PostgresBackend> {
         let options = PgConnectOptions::from_str(url)
             .map_err(|source| StoreError::Open {
-                place: "PostgreSQL".to_owned(),
+                place: place(url),
                 source,
             })?
             .application_name("picket")
             .disable_statement_logging();
-        let place = place(&options);
+        let place = place_of(&options);
+        let open_error = |source| StoreError::Open {
+            place: place.clone(),
+            source,
+        };
+        // Not from the pool, which would try for long, and then say that it took long.
+        let mut connection = options.connect().await.map_err(open_error)?;
+        schema::bring_up_to_date(&mut connection, &place).await?;
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE)
             .connect_with(options)
             .await
-            .map_err(|source| StoreError::Open {
-                place: place.clone(),
-                source,
-            })?;
-        schema::bring_up_to_date(&pool, &place).await?;
+            .map_err(open_error)?;
         let board = Board::new();
         let listener = listen::start(&pool, board.clone(), &place).await?;
         Ok(PostgresBackend {
+            teller: Teller::start(pool.clone()),
             pool,
             board,
             listener,
@@ -58,8 +65,15 @@ impl PostgresBackend {
     }
 }
 
-/// Which database, without what is secret.
-fn place(options: &PgConnectOptions) -> String {
+/// Which database a URL names, without what is secret in it.
+pub(crate) fn place(url: &str) -> String {
+    match PgConnectOptions::from_str(url) {
+        Ok(options) => place_of(&options),
+        Err(_) => "postgres:".to_owned(),
+    }
+}
+
+fn place_of(options: &PgConnectOptions) -> String {
     format!(
         "postgres://{}@{}:{}/{}",
         options.get_username(),
@@ -90,7 +104,9 @@ impl Backend for PostgresBackend {
             .map_err(|why| StoreError::of_database("beginning", why))?;
         // Dropped without a commit, the transaction takes itself back.
         let value = work(&mut link).await?;
-        link.commit().await?;
+        if link.commit().await? {
+            self.teller.tell();
+        }
         Ok(value)
     }
 
@@ -100,12 +116,15 @@ impl Backend for PostgresBackend {
 
     async fn close(&self) {
         self.listener.abort();
+        self.teller.stop();
         self.pool.close().await;
+        self.board.close();
     }
 }
 
 impl Drop for PostgresBackend {
     fn drop(&mut self) {
         self.listener.abort();
+        self.teller.stop();
     }
 }

@@ -2,19 +2,20 @@
 
 use crate::error::{Result, StoreError};
 use crate::schema::{self, STEP_DONE, VERSION, VERSION_TABLE};
-use sqlx::postgres::PgPool;
+use sqlx::Connection;
+use sqlx::postgres::PgConnection;
 
 /// Held while a replica migrates; the others wait for it, and find it done.
 const MIGRATING: i64 = 0x7069_636b_6574_0000;
 
 /// In one transaction, which PostgreSQL allows for tables too: a step is done
 /// whole, or not at all.
-pub(super) async fn bring_up_to_date(pool: &PgPool, place: &str) -> Result<()> {
+pub(super) async fn bring_up_to_date(connection: &mut PgConnection, place: &str) -> Result<()> {
     let error = |source| StoreError::Open {
         place: place.to_owned(),
         source,
     };
-    let mut transaction = pool.begin().await.map_err(error)?;
+    let mut transaction = connection.begin().await.map_err(error)?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)")
         .bind(MIGRATING)
         .execute(&mut *transaction)

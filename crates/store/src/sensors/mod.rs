@@ -148,7 +148,9 @@ pub trait Sensors: Send + Sync {
 
     /// Stores many heartbeats at once: collect them in memory, a write each does not
     /// scale. A heartbeat older than the stored one, or of nobody, changes nothing.
-    async fn store_heartbeats(&self, heartbeats: Vec<Heartbeat>) -> Result<()>;
+    /// Gives the sensors whose heartbeat is too long or holds NUL: it is not stored,
+    /// and does not hold up the others.
+    async fn store_heartbeats(&self, heartbeats: Vec<Heartbeat>) -> Result<Vec<Uuid>>;
 
     /// What a sensor says of all its rules; what it said before is replaced.
     async fn store_rule_status(

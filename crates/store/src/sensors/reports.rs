@@ -22,16 +22,17 @@ impl Record for SensorRule {
     }
 }
 
-/// One heartbeat of each sensor, in the order of their ids: two replicas that
-/// store the same sensors' heartbeats take their locks in the same order.
-pub(super) fn latest_of_each(heartbeats: Vec<Heartbeat>) -> Result<Vec<Heartbeat>> {
+/// One heartbeat of each sensor, in the order of their ids (two replicas that
+/// store the same sensors' heartbeats take their locks in the same order); and the
+/// sensors whose heartbeat may not be stored.
+pub(super) fn latest_of_each(heartbeats: Vec<Heartbeat>) -> Result<(Vec<Heartbeat>, Vec<Uuid>)> {
     limits::count("heartbeats", heartbeats.len(), limits::MAX_HEARTBEATS)?;
     let mut latest: BTreeMap<Uuid, Heartbeat> = BTreeMap::new();
+    let mut refused = Vec::new();
     for heartbeat in heartbeats {
-        limits::json("health", &heartbeat.health)?;
-        limits::json("coverage", &heartbeat.coverage)?;
-        if let Some(bundle) = &heartbeat.bundle {
-            limits::name("bundle scope", &bundle.scope)?;
+        if check_heartbeat(&heartbeat).is_err() {
+            refused.push(heartbeat.sensor);
+            continue;
         }
         let newer = latest
             .get(&heartbeat.sensor)
@@ -40,7 +41,16 @@ pub(super) fn latest_of_each(heartbeats: Vec<Heartbeat>) -> Result<Vec<Heartbeat
             latest.insert(heartbeat.sensor, heartbeat);
         }
     }
-    Ok(latest.into_values().collect())
+    Ok((latest.into_values().collect(), refused))
+}
+
+fn check_heartbeat(heartbeat: &Heartbeat) -> Result<()> {
+    limits::json("health", &heartbeat.health)?;
+    limits::json("coverage", &heartbeat.coverage)?;
+    match &heartbeat.bundle {
+        Some(bundle) => limits::name("bundle scope", &bundle.scope),
+        None => Ok(()),
+    }
 }
 
 pub(super) async fn write_heartbeats(

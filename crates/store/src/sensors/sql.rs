@@ -260,13 +260,14 @@ impl<B: Backend> Sensors for SqlStore<B> {
         Ok(Page::of(rows, size, |sensor| sensor.id))
     }
 
-    async fn store_heartbeats(&self, heartbeats: Vec<Heartbeat>) -> Result<()> {
-        let heartbeats = reports::latest_of_each(heartbeats)?;
+    async fn store_heartbeats(&self, heartbeats: Vec<Heartbeat>) -> Result<Vec<Uuid>> {
+        let (heartbeats, refused) = reports::latest_of_each(heartbeats)?;
         self.0
             .write(move |link| {
                 Box::pin(async move { reports::write_heartbeats(link, heartbeats).await })
             })
-            .await
+            .await?;
+        Ok(refused)
     }
 
     async fn store_rule_status(

@@ -22,8 +22,13 @@ use writer::Writer;
 const READERS: u32 = 4;
 /// How long a lock of another process (a backup) is waited for.
 const BUSY: Duration = Duration::from_secs(30);
-/// Pages of cache for each connection, in KiB (negative, as SQLite wants it).
-const CACHE: &str = "-16384";
+/// Memory for pages: of the writer, and of each reader. In KiB, which SQLite tells
+/// from a number of pages by the sign.
+const WRITER_CACHE: &str = "-65536";
+const READER_CACHE: &str = "-16384";
+/// Pages in the log before it is folded into the file: a page that changes often is
+/// written once for all.
+const LOG_PAGES: &str = "8192";
 
 /// An open SQLite store.
 pub(crate) struct SqliteBackend {
@@ -57,14 +62,19 @@ impl SqliteBackend {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY)
-            .pragma("cache_size", CACHE)
+            .pragma("cache_size", WRITER_CACHE)
+            .pragma("wal_autocheckpoint", LOG_PAGES)
             .disable_statement_logging();
         let mut connection = options.connect().await.map_err(open_error)?;
         schema::bring_up_to_date(&mut connection, &place).await?;
 
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
-            .connect_with(options.pragma("query_only", "ON"))
+            .connect_with(
+                options
+                    .pragma("cache_size", READER_CACHE)
+                    .pragma("query_only", "ON"),
+            )
             .await
             .map_err(open_error)?;
         let board = Board::new();
@@ -101,6 +111,7 @@ impl Backend for SqliteBackend {
     async fn close(&self) {
         self.writer.close().await;
         self.readers.close().await;
+        self.board.close();
     }
 }
 

@@ -156,3 +156,114 @@ fn not_committed(why: &str) -> StoreError {
         source: sqlx::Error::Protocol(why.to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::changes::Change;
+    use crate::db::{Backend, Link, One, sql};
+    use crate::error::{Result, StoreError};
+    use crate::sqlite::SqliteBackend;
+
+    async fn add(link: &mut impl Link, name: &str) -> Result<()> {
+        let insert = "INSERT INTO bundle_scopes (scope, latest) VALUES ($1, 1)";
+        link.execute(sql("adding", insert).bind(name)).await?;
+        link.announce(Change::Bundles).await
+    }
+
+    async fn scopes(store: &SqliteBackend) -> String {
+        let read = sql("reading", "SELECT scope FROM bundle_scopes ORDER BY scope");
+        let rows = store
+            .read()
+            .await
+            .unwrap()
+            .fetch::<One<String>>(read)
+            .await
+            .unwrap();
+        rows.into_iter().map(|One(scope)| scope).collect()
+    }
+
+    async fn scratch() -> (tempfile::TempDir, SqliteBackend) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteBackend::open(&folder.path().join("picket.db")).await;
+        (folder, store.unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_failure_takes_back_its_own_work_alone() {
+        let (_folder, store) = scratch().await;
+        let mut changes = store.changes();
+        // They wait together, so they share a commit.
+        let well = |name| store.write(move |link| Box::pin(async move { add(link, name).await }));
+        let badly = store.write(|link| {
+            Box::pin(async move {
+                add(link, "b").await?;
+                Err::<(), _>(StoreError::Closed)
+            })
+        });
+        let (a, b, c) = tokio::join!(well("a"), badly, well("c"));
+        assert!(a.is_ok() && b.is_err() && c.is_ok());
+        assert_eq!(scopes(&store).await, "ac");
+        store.close().await;
+        // What was taken back is not told.
+        let mut told = 0;
+        while changes.next().await.is_some() {
+            told += 1;
+        }
+        assert_eq!(told, 2);
+    }
+
+    #[tokio::test]
+    async fn a_group_whose_commit_fails_is_told_so() {
+        let (_folder, store) = scratch().await;
+        let mut changes = store.changes();
+        let well = store.write(|link| Box::pin(async move { add(link, "a").await }));
+        // Ends the transaction under the others: the savepoint cannot be released.
+        let saboteur = store.write(|link| {
+            Box::pin(async move { link.execute(sql("spoiling", "ROLLBACK")).await.map(|_| ()) })
+        });
+        let (a, b) = tokio::join!(well, saboteur);
+        assert!(matches!(a, Err(StoreError::Database { .. })), "{a:?}");
+        assert!(b.is_err());
+        assert_eq!(scopes(&store).await, "");
+        // And the next one is served.
+        store
+            .write(|link| Box::pin(async move { add(link, "d").await }))
+            .await
+            .unwrap();
+        assert_eq!(scopes(&store).await, "d");
+        assert_eq!(changes.next().await, Some(Change::Bundles));
+    }
+
+    #[tokio::test]
+    async fn work_goes_on_when_nobody_waits_and_what_was_taken_is_ended() {
+        let (_folder, store) = scratch().await;
+        let (begun, beginning) = tokio::sync::oneshot::channel();
+        let (go_on, wait) = tokio::sync::oneshot::channel::<()>();
+        let work = store.write(|link| {
+            Box::pin(async move {
+                let _ = begun.send(());
+                let _ = wait.await;
+                add(link, "a").await
+            })
+        });
+        // Polled until it has begun, then dropped.
+        tokio::select! {
+            _ = work => panic!("it cannot be done yet"),
+            begun = beginning => begun.unwrap(),
+        }
+        go_on.send(()).unwrap();
+        assert_eq!(
+            store
+                .write(|link| Box::pin(async move { add(link, "b").await }))
+                .await
+                .ok(),
+            Some(())
+        );
+        assert_eq!(scopes(&store).await, "ab");
+        store.close().await;
+        let late = store
+            .write(|link| Box::pin(async move { add(link, "c").await }))
+            .await;
+        assert!(matches!(late, Err(StoreError::Closed)), "{late:?}");
+    }
+}

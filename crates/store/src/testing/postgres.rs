@@ -30,14 +30,20 @@ pub struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// Starts one, or says why there is none here.
+    /// Starts one in a scratch folder, or says why there is none here. What it holds
+    /// need not survive a power cut, and is written accordingly.
     pub fn start() -> Result<PostgresServer, String> {
+        let folder = super::scratch("picket-pg-").map_err(|why| format!("scratch: {why}"))?;
+        PostgresServer::start_in(folder, false)
+    }
+
+    /// Starts one in this folder, on whose disk it waits as a real one does if
+    /// `durable`.
+    pub fn start_in(folder: tempfile::TempDir, durable: bool) -> Result<PostgresServer, String> {
         let programs = programs().ok_or_else(|| {
             format!("no PostgreSQL below {VERSIONS}: scripts/setup.sh test installs it")
         })?;
         let failed = |what: &str, why: std::io::Error| format!("{what}: {why}");
-        let folder =
-            super::scratch("picket-pg-").map_err(|why| failed("no scratch folder", why))?;
         if rustix::process::geteuid().is_root() {
             chown(folder.path(), Some(NOBODY), Some(NOBODY))
                 .map_err(|why| failed("the scratch folder's owner", why))?;
@@ -57,8 +63,9 @@ impl PostgresServer {
             .arg(&data)
             .arg("-k")
             .arg(folder.path())
-            // No TCP; and a test's data need not survive a power cut.
-            .args(["-h", "", "-F", "-c", "max_connections=200"])
+            // No TCP.
+            .args(["-h", "", "-c", "max_connections=200"])
+            .args(["-c", if durable { "fsync=on" } else { "fsync=off" }])
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|why| failed("postgres", why))?;

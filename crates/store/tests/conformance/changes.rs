@@ -49,4 +49,7 @@ pub async fn a_failed_change_is_not_told(case: &Case) {
         .await
         .unwrap();
     assert_eq!(next(&mut changes).await, Change::Definitions);
+    store.close().await;
+    let end = tokio::time::timeout(PATIENCE, changes.next()).await;
+    assert_eq!(end.expect("the end in time"), None);
 }

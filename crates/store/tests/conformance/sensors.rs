@@ -219,6 +219,23 @@ pub async fn heartbeats_do_not_go_back(case: &Case) {
         store.sensor(id).await.unwrap().heartbeat,
         Some(heartbeat(id, NOW + 2))
     );
+    // One that lies does not hold up the others.
+    let other = enrolled(case, "web-2").await;
+    let mut bad = heartbeat(id, NOW + 9);
+    bad.health = json!("a\0b");
+    let refused = store
+        .store_heartbeats(vec![bad, heartbeat(other, NOW)])
+        .await
+        .unwrap();
+    assert_eq!(refused, [id]);
+    assert_eq!(
+        store.sensor(other).await.unwrap().heartbeat,
+        Some(heartbeat(other, NOW))
+    );
+    assert_eq!(
+        store.sensor(id).await.unwrap().heartbeat,
+        Some(heartbeat(id, NOW + 2))
+    );
     let without_bundle = Heartbeat {
         bundle: None,
         ..heartbeat(id, NOW + 3)

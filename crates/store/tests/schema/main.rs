@@ -202,5 +202,6 @@ async fn what_cannot_be_opened_is_named_without_its_password() {
         error.starts_with("cannot open postgres://anna@127.0.0.1:1/picket: "),
         "{error}"
     );
+    assert!(error.contains("refused"), "{error}");
     assert!(!error.contains("secret"), "{error}");
 }
