@@ -345,3 +345,34 @@ fn a_sensor_without_its_server_knows_what_it_waits_for() -> Result<()> {
     second.stop()?;
     Ok(())
 }
+
+/// Resident memory of a process that is nobody else's, KiB.
+fn resident_kib(pid: u32) -> Result<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    let kib = text
+        .lines()
+        .filter(|line| line.starts_with("Private_"))
+        .filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+    Ok(kib.sum())
+}
+
+#[test]
+fn the_line_to_a_server_takes_little_memory() -> Result<()> {
+    needs_root!();
+    let stage = Stage1::new()?;
+    let joined = stage.sensor().start()?;
+    stage.control.applied(1)?;
+    let rules = picket_e2e::rules::RuleFile::new()
+        .rule("found", "process.exec", "process.memfd")
+        .write(&stage.scratch)?;
+    let alone = picket_e2e::sensor::Builder::new(rules)
+        .arg("--control")
+        .arg("none")
+        .start()?;
+    let (with, without) = (resident_kib(joined.pid())?, resident_kib(alone.pid())?);
+    println!("private memory: {with} KiB with a server, {without} KiB alone");
+    ensure!(with < without + 8 * 1024, "{with} KiB, alone {without} KiB");
+    joined.stop()?;
+    alone.stop()?;
+    Ok(())
+}

@@ -102,7 +102,7 @@ fn failures_floods_and_costs_halt_it_where_it_is() -> Result<()> {
         Will::Slow("WORSE"),
     ];
     for will in wills {
-        let mut fleet = Fleet::new(20, |plan| plan.watch_seconds = 20, |_| will)?;
+        let mut fleet = Fleet::new(20, |plan| plan.watch_seconds = 6, |_| will)?;
         fleet.change("WORSE")?;
         let halted = fleet.state(RolloutState::Halted)?;
         ensure!(!halted.reason.is_empty());
@@ -271,5 +271,66 @@ fn a_certificate_is_renewed_before_it_ends() -> Result<()> {
         Ok((renewed >= 2).then_some(()))
     })?;
     assert_eq!(control.sensors()?.len(), 1);
+    Ok(())
+}
+
+/// By hand: `SENSORS=1000 cargo test --release -p picket-e2e --test fleet_rollout -- --ignored --nocapture`.
+#[test]
+#[ignore = "figures of a large fleet, by hand"]
+fn how_long_a_large_fleet_takes() -> Result<()> {
+    use std::time::Instant;
+    let many: usize = std::env::var("SENSORS").map_or(Ok(200), |text| text.parse())?;
+    let scratch = Scratch::new()?;
+    let control = Control::start_with(&scratch, |config| {
+        config.plan.canary = None;
+        config.heartbeat = std::time::Duration::from_secs(10);
+    })?;
+    let rule = control.rule("first", Stage::Simulate, "process.memfd")?;
+    let token = control.join_token(many as u32, &[])?;
+    let began = Instant::now();
+    let sensors: Vec<Simulated> = (0..many)
+        .map(|number| {
+            let folder = scratch.path().join(format!("sensor-{number}"));
+            Simulated::start(&folder, &control.url(), &token, Will::Obey)
+        })
+        .collect::<Result<_>>()?;
+    let have = |word: &str| {
+        let last = |sensor: &&Simulated| {
+            sensor
+                .applied()
+                .last()
+                .is_some_and(|text| text.contains(word))
+        };
+        sensors.iter().filter(last).count()
+    };
+    let wait_for = |word: &str, share: f64| -> Result<()> {
+        let wanted = (many as f64 * share).ceil() as usize;
+        let deadline = Instant::now() + std::time::Duration::from_secs(600);
+        while have(word) < wanted {
+            ensure!(Instant::now() < deadline, "{} of {wanted}", have(word));
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        Ok(())
+    };
+    wait_for("first", 1.0)?;
+    println!(
+        "{many} sensors joined, each with its bundle: {:?}",
+        began.elapsed()
+    );
+    for round in 1..=3 {
+        let word = format!("ROUND{round}");
+        let current = control.ask(control.store().definition(rule.id))?;
+        let content = Content {
+            body: rule.content.body.replace("End-to-end test", &word),
+            ..current.content.clone()
+        };
+        control.change(&current, content)?;
+        let began = Instant::now();
+        for share in [0.5, 0.99, 1.0] {
+            wait_for(&word, share)?;
+            println!("changed to applied, {share} of them: {:?}", began.elapsed());
+        }
+    }
+    sensors.into_iter().for_each(Simulated::stop);
     Ok(())
 }

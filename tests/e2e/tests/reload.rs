@@ -16,7 +16,7 @@ fn reloads_under_load_lose_no_event() -> Result<()> {
     let target = Cause::new(&scratch, "target")?.path_text();
     let rules = |generation: usize| {
         // Every other generation needs hooks that the one before did not.
-        let more = if generation % 2 == 0 {
+        let more = if generation.is_multiple_of(2) {
             "file.delete"
         } else {
             "network.listen"
@@ -44,7 +44,7 @@ fn reloads_under_load_lose_no_event() -> Result<()> {
         reloads += 1;
         rules(reloads).write(&scratch)?;
         // By signal and by the change itself, in turn.
-        if reloads % 2 == 0 {
+        if reloads.is_multiple_of(2) {
             sensor.signal(Signal::HUP)?;
         }
         sensor.message("reloaded")?;

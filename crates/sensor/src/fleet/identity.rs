@@ -91,7 +91,7 @@ impl std::fmt::Debug for Bytes {
 }
 
 /// A key that nobody has signed yet.
-pub(super) struct NewKey {
+pub struct NewKey {
     key: KeyPair,
     /// The request, DER.
     pub request: Vec<u8>,
@@ -99,7 +99,7 @@ pub(super) struct NewKey {
 
 impl NewKey {
     /// Makes one.
-    pub(super) fn make() -> Result<NewKey, IdentityError> {
+    pub fn make() -> Result<NewKey, IdentityError> {
         let key = KeyPair::generate()?;
         let request = CertificateParams::default().serialize_request(&key)?;
         Ok(NewKey {
@@ -109,7 +109,7 @@ impl NewKey {
     }
 
     /// With what the server has signed.
-    pub(super) fn signed(
+    pub fn signed(
         self,
         sensor: &str,
         answer: wire::Identity,

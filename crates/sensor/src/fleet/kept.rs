@@ -125,6 +125,12 @@ impl Kept {
         self.verified = None;
     }
 
+    /// The sensor has joined anew, maybe another fleet: versions of the one before say
+    /// nothing there.
+    pub(super) fn forget(&mut self) -> Result<(), KeptError> {
+        self.write(Written::default())
+    }
+
     /// Whose bundles are taken.
     pub(super) fn scope(&self) -> Option<&str> {
         self.written.scope.as_deref()

@@ -82,7 +82,7 @@ impl fmt::Display for ServerUrl {
 }
 
 /// Connects. The TLS name is the fleet's own, whatever the URL says.
-pub(super) async fn connect(
+pub async fn connect(
     server: &ServerUrl,
     tls: ClientConfig,
 ) -> Result<FleetClient<Channel>, tonic::transport::Error> {

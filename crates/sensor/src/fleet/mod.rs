@@ -20,9 +20,10 @@ mod session;
 mod stream;
 mod tls;
 
-pub use identity::{Identity, IdentityError};
+pub use identity::{Identity, IdentityError, NewKey};
 pub use kept::{Kept, KeptError};
-pub use line::{BadUrl, ServerUrl};
+pub use line::{BadUrl, ServerUrl, connect};
+pub use tls::{joined, joining};
 
 use crate::enforce::RuleState;
 use crate::spool::Spool;

@@ -203,6 +203,12 @@ impl Session {
         let identity = key
             .signed(&reply.sensor, answer, now_us())
             .map_err(failed)?;
+        let mut kept = self
+            .kept
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        kept.forget().map_err(failed)?;
+        drop(kept);
         identity.save(&self.config.folder).map_err(failed)?;
         self.say(format!(
             "joined {} as sensor {}",

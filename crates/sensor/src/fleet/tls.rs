@@ -12,7 +12,7 @@ use rustls::{
 use std::sync::Arc;
 
 /// For a sensor that has joined.
-pub(super) fn joined(identity: &Identity) -> Result<ClientConfig, Error> {
+pub fn joined(identity: &Identity) -> Result<ClientConfig, Error> {
     let mut roots = RootCertStore::empty();
     for authority in identity.authorities() {
         roots.add(CertificateDer::from(authority.to_vec()))?;
@@ -28,7 +28,7 @@ pub(super) fn joined(identity: &Identity) -> Result<ClientConfig, Error> {
 
 /// For one that has not: it knows its server's authority by the digest that stands
 /// in the join token.
-pub(super) fn joining(authority: [u8; 32]) -> Result<ClientConfig, Error> {
+pub fn joining(authority: [u8; 32]) -> Result<ClientConfig, Error> {
     let config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()

@@ -21,15 +21,20 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// While something is rolled out.
 const BUSY: Duration = Duration::from_secs(1);
 /// Otherwise: bundles are signed anew in time, and a lost notice is made good.
 const IDLE: Duration = Duration::from_secs(15);
-/// Changes come in flocks.
+/// Changes come in flocks: so long is gathered, or as long as the last pass took, so
+/// that a fleet that joins at once does not keep the director running.
 const GATHER: Duration = Duration::from_millis(50);
+const LONGEST_GATHER: Duration = Duration::from_secs(2);
 /// Who is told in the audit log.
 const ACTOR: &str = "system:fleet";
+/// So many versions a restored backup may lie behind its sensors.
+const MOST_AHEAD: i64 = 1_000_000;
 /// Roll-outs that are looked through for the last good one.
 const LOOK_BACK: u32 = 100;
 
@@ -104,6 +109,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>)
     let mut memory = Memory::default();
     let mut reread = true;
     loop {
+        let began = Instant::now();
         let busy = match pass(&shared, &mut memory, reread).await {
             Ok(busy) => {
                 reread = false;
@@ -114,6 +120,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>)
                 true
             }
         };
+        let took = began.elapsed();
         let rest = if busy { BUSY } else { IDLE };
         tokio::select! {
             () = async { let _ = stopped.wait_for(|stopped| *stopped).await; } => return,
@@ -126,8 +133,10 @@ pub(super) async fn run(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>)
                     Some(Change::Sensors | Change::Bundles | Change::Rollouts) => {}
                     Some(_) => continue,
                 }
-                // What else comes with it.
-                while let Ok(Some(change)) = tokio::time::timeout(GATHER, changes.next()).await {
+                // What else comes with it; not longer, or changes that keep coming would
+                // keep everybody waiting.
+                let until = Instant::now() + took.clamp(GATHER, LONGEST_GATHER);
+                while let Ok(Some(change)) = tokio::time::timeout_at(until, changes.next()).await {
                     reread |= matches!(change, Change::Definitions | Change::Unknown);
                 }
             }
@@ -414,7 +423,8 @@ impl Scope<'_> {
         reason: &str,
     ) -> Result<()> {
         let store = &*self.shared.store;
-        let version = store.latest_version(self.name).await? + 1;
+        let latest = store.latest_version(self.name).await?;
+        let version = latest.max(self.ahead(latest)) + 1;
         let at = now();
         let life = i64::try_from(self.shared.config.bundle_life.as_micros()).unwrap_or(i64::MAX);
         let content = digest(&files);
@@ -467,6 +477,22 @@ impl Scope<'_> {
             .await?;
         tracing::info!(scope = self.name, version, reason, "bundle published");
         Ok(())
+    }
+
+    /// The highest version that a sensor says it has: above the store's own after a
+    /// backup was restored, and sensors take nothing below it. What a sensor says is
+    /// believed within bounds, so that one which lies does not use up the numbers.
+    fn ahead(&self, latest: i64) -> i64 {
+        let bundles = self
+            .sensors
+            .iter()
+            .filter_map(|sensor| sensor.heartbeat.as_ref()?.bundle.as_ref());
+        bundles
+            .filter(|bundle| bundle.scope == self.name)
+            .map(|bundle| bundle.version)
+            .filter(|version| *version <= latest.saturating_add(MOST_AHEAD))
+            .max()
+            .unwrap_or(0)
     }
 
     /// What was rolled out to the end last.

@@ -26,6 +26,8 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const BREATH: Duration = Duration::from_millis(100);
 const PING: Duration = Duration::from_secs(30);
 const PING_PATIENCE: Duration = Duration::from_secs(20);
+/// How long one without a certificate may stay: it is here to enrol.
+const STRANGER: Duration = Duration::from_secs(60);
 /// Calls at once on one connection: a stream, a rotation, and one that ends.
 const CALLS: u32 = 4;
 
@@ -129,6 +131,8 @@ async fn accept(
 pub(super) struct Connection {
     stream: TlsStream<TcpStream>,
     peer: Peer,
+    /// When a connection without a certificate is over.
+    end: Option<Pin<Box<tokio::time::Sleep>>>,
     _room: OwnedSemaphorePermit,
 }
 
@@ -142,9 +146,11 @@ impl Connection {
         let serial = certificates
             .and_then(|certificates| certificates.first())
             .and_then(|certificate| serial(certificate));
+        let stranger = serial.is_none();
         Connection {
             stream,
             peer: Peer { address, serial },
+            end: stranger.then(|| Box::pin(tokio::time::sleep(STRANGER))),
             _room: room,
         }
     }
@@ -170,6 +176,10 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let over = |end: &mut Pin<Box<tokio::time::Sleep>>| end.as_mut().poll(cx).is_ready();
+        if self.end.as_mut().is_some_and(over) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }

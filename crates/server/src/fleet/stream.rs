@@ -21,6 +21,8 @@ const SILENT_BEATS: u32 = 6;
 /// Offers go out over so long for each thousand sensors, so that a fleet does not
 /// compile at one moment.
 const SPREAD_PER_THOUSAND: Duration = Duration::from_millis(300);
+/// How long a sensor may take to read why its stream ends.
+const LAST_WORD: Duration = Duration::from_secs(5);
 /// A sensor's run id.
 const MAX_RUN: usize = 64;
 
@@ -36,7 +38,8 @@ pub(super) async fn serve(
     let id = sensor.id;
     if let Err(status) = converse(&shared, sensor, incoming, &out).await {
         tracing::debug!(sensor = %id, why = status.message(), "a stream has ended");
-        let _ = out.send(Err(status)).await;
+        // One that does not read is not waited for: the end of the stream tells it too.
+        let _ = tokio::time::timeout(LAST_WORD, out.send(Err(status))).await;
     }
 }
 
@@ -92,7 +95,16 @@ async fn converse(
         applied: hello.applied.as_ref().and_then(heartbeats::applied),
         offered: None,
     };
-    let result = line.run(&mut incoming, &mut targets, &mut standing).await;
+    // Whatever the line waits for, such as a sensor that does not read: this ends it.
+    let mut ending = standing.clone();
+    let ordered = async {
+        let ended = ending.wait_for(|standing| standing.end.is_some()).await;
+        ended.ok().and_then(|standing| standing.end)
+    };
+    let result = tokio::select! {
+        result = line.run(&mut incoming, &mut targets, &mut standing) => result,
+        end = ordered => end.map_or(Ok(()), |end| Err(ended(end))),
+    };
     shared.hub.close(id, number);
     result
 }
@@ -138,11 +150,7 @@ impl Line<'_> {
                     if changed.is_err() {
                         return Ok(());
                     }
-                    let now = standing.borrow_and_update().clone();
-                    if let Some(end) = now.end {
-                        return Err(ended(end));
-                    }
-                    self.sensor.labels = now.labels;
+                    self.sensor.labels = standing.borrow_and_update().labels.clone();
                     self.follow(targets).await?;
                     self.plan_offer(targets, &mut offer_at, false);
                 }

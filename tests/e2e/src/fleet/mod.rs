@@ -129,6 +129,11 @@ impl Control {
         Ok(SigningKey::parse(&text)?)
     }
 
+    /// Runs it in the server's runtime.
+    pub fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
     /// Asks the store.
     pub fn ask<T>(&self, work: impl Future<Output = picket_store::Result<T>>) -> Result<T> {
         Ok(self.runtime.block_on(work)?)

@@ -118,3 +118,17 @@ fn a_kept_bundle_that_was_changed_is_not_believed() {
         Ok(Admission::Apply)
     );
 }
+
+#[test]
+fn who_joins_anew_begins_with_any_version() {
+    let stage = Stage::new();
+    let mut kept = stage.load().unwrap();
+    kept.join("web", &[]).unwrap();
+    stage.take(&mut kept, &stage.envelope("web", 5)).unwrap();
+    kept.forget().unwrap();
+    kept.join("web", &[]).unwrap();
+    assert_eq!(
+        stage.take(&mut kept, &stage.envelope("web", 1)),
+        Ok(Admission::Apply)
+    );
+}
