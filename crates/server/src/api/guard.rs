@@ -2,14 +2,19 @@
 
 use super::App;
 use super::problem::{Code, Problem};
+use super::router::body_limit;
 use crate::http::Client;
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
+
+/// Bytes of a body that is read before anything is asked.
+const SMALL: u64 = 16 << 10;
 
 /// What a browser is told about every answer. Nothing here is a page.
 const HEADERS: [(HeaderName, &str); 5] = [
@@ -33,14 +38,25 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
     let limited = client.map_or(Ok(()), |client| {
         app.requests.take(&one_client(client.address.ip()), began)
     });
+    let announced = announced(&request);
+    let is_http2 = request.version() == Version::HTTP_2;
     let mut response = match limited {
+        // Before anything of it is read.
+        Ok(()) if announced > body_limit(&route) as u64 => {
+            let most = body_limit(&route);
+            Problem::new(
+                Code::TooLarge,
+                format!("at most {most} bytes are taken here"),
+            )
+            .into_response()
+        }
         Err(wait) => {
             app.metrics.refused.fetch_add(1, Ordering::Relaxed);
             Problem::new(Code::TooMany, "slow down, and try again later")
                 .retry_after(wait)
                 .into_response()
         }
-        Ok(()) => match tokio::time::timeout(app.limits.request, next.run(request)).await {
+        Ok(()) => match tokio::time::timeout(app.limits.request, answer(request, next)).await {
             Ok(response) => response,
             Err(_) => Problem::new(Code::Unavailable, "the request took too long").into_response(),
         },
@@ -58,6 +74,10 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
         "request"
     );
     let headers = response.headers_mut();
+    if announced > SMALL && status.as_u16() >= 400 && !is_http2 {
+        // What is left of the body is not read: the connection is no good any more.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     for (name, value) in HEADERS {
         headers
             .entry(name)
@@ -83,6 +103,34 @@ fn method(method: &axum::http::Method) -> &'static str {
         "DELETE" => "DELETE",
         _ => "other",
     }
+}
+
+/// Reads a small body whole before it is asked for: whoever is refused without it being
+/// read could not use the connection again, and would learn of that too late.
+async fn answer(request: Request, next: Next) -> Response {
+    if !(1..=SMALL).contains(&announced(&request)) {
+        return next.run(request).await;
+    }
+    let (parts, body) = request.into_parts();
+    match axum::body::to_bytes(body, SMALL as usize).await {
+        Ok(bytes) => {
+            next.run(Request::from_parts(parts, Body::from(bytes)))
+                .await
+        }
+        Err(_) => Problem::new(Code::BadRequest, "the body broke off").into_response(),
+    }
+}
+
+/// How long the body says that it is; of one that does not say, more than is small.
+fn announced(request: &Request) -> u64 {
+    let headers = request.headers();
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        return SMALL + 1;
+    }
+    let length = headers.get(header::CONTENT_LENGTH);
+    length
+        .and_then(|length| length.to_str().ok()?.parse().ok())
+        .unwrap_or(0)
 }
 
 /// Whoever has one address of IPv6 has all of its network.

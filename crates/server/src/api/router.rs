@@ -17,6 +17,13 @@ use utoipa_axum::routes;
 const BODY: usize = 3 << 20;
 /// Bytes of a body of `apply`, at most: a whole folder.
 const FOLDER: usize = 64 << 20;
+/// Where that is.
+const APPLY: &str = "/api/v1/apply";
+
+/// The most that a route takes.
+pub(super) fn body_limit(route: &str) -> usize {
+    if route == APPLY { FOLDER } else { BODY }
+}
 
 #[derive(OpenApi)]
 #[openapi(
@@ -83,11 +90,11 @@ fn v1() -> OpenApiRouter<App> {
         .routes(routes!(findings::get))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
-        .layer(DefaultBodyLimit::max(BODY))
+        .layer(DefaultBodyLimit::max(body_limit("")))
         .merge(
             OpenApiRouter::new()
                 .routes(routes!(apply::apply))
-                .layer(DefaultBodyLimit::max(FOLDER)),
+                .layer(DefaultBodyLimit::max(body_limit(APPLY))),
         )
 }
 

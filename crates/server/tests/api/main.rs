@@ -1,0 +1,79 @@
+//! The API from outside, over real HTTP: on SQLite, and on a PostgreSQL that the test
+//! starts. Each case has a server and a database of its own.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on should end"
+)]
+
+mod client;
+mod files;
+mod findings;
+mod fuzz;
+mod lab;
+mod openapi;
+mod rights;
+mod rules;
+mod safety;
+mod sessions;
+mod world;
+
+macro_rules! suite {
+    ($($subject:ident: $($case:ident),+ $(,)?;)+) => {
+        mod sqlite {
+            $(#[test]
+            fn $subject() {
+                let labs = crate::lab::Labs::sqlite();
+                $(labs.run(stringify!($case), crate::$subject::$case);)+
+            })+
+        }
+
+        mod postgres {
+            $(#[test]
+            fn $subject() {
+                let Some(labs) = crate::lab::Labs::postgres() else { return };
+                $(labs.run(stringify!($case), crate::$subject::$case);)+
+            })+
+        }
+    };
+}
+
+suite! {
+    rights:
+        every_endpoint_asks_for_its_right;
+    rules:
+        a_rule_goes_through_its_life,
+        errors_come_back_with_their_places,
+        a_stale_change_is_refused,
+        of_two_writers_at_once_one_wins,
+        what_is_armed_is_for_those_who_may_arm,
+        a_list_in_use_stays,
+        projects_bound_their_members,
+        versions_and_diffs;
+    sessions:
+        logging_in_and_out,
+        guessing_is_slowed_down,
+        a_new_password_ends_log_ins,
+        tokens_end_when_they_are_revoked,
+        an_administrator_cannot_lock_themselves_out;
+    findings:
+        every_filter_filters,
+        pages_follow_each_other,
+        live_ones_come_as_they_are_stored,
+        a_stream_ends_with_its_token,
+        projects_hide_findings;
+    files:
+        a_folder_is_applied_once,
+        what_is_wrong_is_applied_not_at_all,
+        pruning_takes_out_what_is_gone,
+        what_is_exported_is_what_stands;
+    safety:
+        every_change_is_in_the_audit_log,
+        answers_say_little_to_strangers,
+        too_much_is_refused,
+        a_server_that_stops_lets_requests_end;
+    fuzz:
+        odd_bodies_never_break_it;
+}

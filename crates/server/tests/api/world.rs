@@ -1,0 +1,122 @@
+//! Things to ask for: projects, rules, sensors, findings.
+
+use crate::client::Client;
+use crate::lab::{Lab, cause};
+use picket_model::finding::Disposition;
+use picket_model::severity::Severity;
+use picket_store::{
+    Certificate, FindingColumns, Fingerprint, Labels, Micros, NewFinding, NewJoinToken, NewSensor,
+    Uuid, new_id,
+};
+use serde_json::{Value, json};
+
+pub const NOW: Micros = 1_790_000_000_000_000;
+
+pub fn rule(id: &str, projects: &str, condition: &str) -> String {
+    format!(
+        "rules:\n  - id: {id}\n    title: A test\n    event: process.exec\n    severity: high\n    \
+         projects: [{projects}]\n    condition: '{condition}'\n"
+    )
+}
+
+pub fn policy(id: &str, rule: &str, projects: &str, action: &str) -> String {
+    format!(
+        "policies:\n  - id: {id}\n    trigger: {{rules: [{rule}]}}\n    projects: [{projects}]\n    \
+         action: {action}\n"
+    )
+}
+
+pub const LIST: &str = "lists:\n  shells: [\"sh\", \"bash\"]\n";
+
+pub fn project(admin: &Client, name: &str, hosts: &str) {
+    let body = json!({"name": name, "selector": {"hosts": [hosts]}, "reason": "test"});
+    admin.post("/api/v1/projects", body).expect(201);
+}
+
+pub fn define(client: &Client, kind: &str, name: &str, body: &str) -> String {
+    let body = json!({"name": name, "body": body, "reason": "test"});
+    let made = client.post(&format!("/api/v1/{kind}"), body);
+    made.expect(201).etag()
+}
+
+/// Moves a rule or policy on; gives its new tag.
+pub fn stage(client: &Client, kind: &str, name: &str, stage: &str) -> String {
+    let path = format!("/api/v1/{kind}/{name}");
+    let etag = client.get(&path).expect(200).etag();
+    let body = json!({"stage": stage, "reason": "test"});
+    client
+        .post_at(&format!("{path}/stage"), &etag, body)
+        .expect(200)
+        .etag()
+}
+
+pub fn sensor(lab: &Lab, host: &str) -> Uuid {
+    let id = new_id();
+    let hash = picket_server::auth::digest(&id.to_string());
+    lab.runtime.block_on(async {
+        let token = NewJoinToken {
+            hash,
+            labels: Labels::from([("env".to_owned(), "prod".to_owned())]),
+            expires_at: NOW + 1,
+            uses: 1,
+        };
+        lab.store.make_join_token(token, &cause()).await.unwrap();
+        let sensor = NewSensor {
+            id,
+            host: host.to_owned(),
+            facts: json!({"kernel": "6.18"}),
+            certificate: Certificate {
+                serial: id.simple().to_string(),
+                issued_at: NOW,
+                expires_at: NOW + 1_000_000,
+            },
+        };
+        lab.store.enrol(&hash, sensor, NOW).await.unwrap();
+    });
+    id
+}
+
+pub fn finding(sensor: Uuid, uid: &str, time: Micros, projects: &[Uuid]) -> NewFinding {
+    NewFinding {
+        sensor,
+        uid: uid.to_owned(),
+        columns: FindingColumns {
+            time,
+            severity: Severity::High,
+            disposition: Disposition::Logged,
+            rule: "web-shell".to_owned(),
+            host: "web-1".to_owned(),
+            container: None,
+            image: None,
+            user: None,
+            process: None,
+            fingerprint: Fingerprint {
+                version: 1,
+                value: "f".to_owned(),
+            },
+        },
+        projects: projects.to_vec(),
+        ocsf: json!({"finding_info": {"uid": uid}}),
+    }
+}
+
+pub fn store(lab: &Lab, findings: Vec<NewFinding>) {
+    let stored = lab.store.store_findings(findings, NOW);
+    lab.runtime.block_on(stored).unwrap();
+}
+
+pub fn project_id(lab: &Lab, name: &str) -> Uuid {
+    let project = lab
+        .store
+        .definition_named(picket_store::Kind::Project, name);
+    lab.runtime.block_on(project).unwrap().id
+}
+
+/// The `uid`s on a page.
+pub fn uids(page: &Value) -> Vec<String> {
+    let items = page["items"].as_array().unwrap();
+    items
+        .iter()
+        .map(|item| item["uid"].as_str().unwrap().to_owned())
+        .collect()
+}
