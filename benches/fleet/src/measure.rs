@@ -153,8 +153,16 @@ impl Measured {
 
     async fn rest(&mut self, before: (Usage, Usage), count: usize) -> Result<()> {
         publish::settle(&mut self.server).await?;
-        // The first reports are done.
-        tokio::time::sleep(REST).await;
+        // Until the first reports are stored.
+        let busy = REST / 5;
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            let before = self.server.usage()?.cpu;
+            tokio::time::sleep(REST).await;
+            if self.server.usage()?.cpu - before < busy || Instant::now() > patience {
+                break;
+            }
+        }
         let begun = self.usage()?;
         tokio::time::sleep(REST).await;
         let after = self.usage()?;

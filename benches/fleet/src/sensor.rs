@@ -130,7 +130,8 @@ impl Sensor {
         let mut under_way = None;
         loop {
             if under_way.is_none() {
-                under_way = self.deliver(line, *load.borrow_and_update()).await?;
+                let wanted = *load.borrow_and_update();
+                under_way = self.deliver(line, wanted).await?;
             }
             tokio::select! {
                 message = incoming.message() => {

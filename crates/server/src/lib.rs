@@ -10,6 +10,7 @@
 
 pub mod auth;
 pub mod config;
+mod files;
 pub mod http;
 pub mod intake;
 pub mod projects;

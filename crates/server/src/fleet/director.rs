@@ -53,7 +53,7 @@ pub(super) struct Wanted {
     pub version: i64,
 }
 
-#[derive(Default)]
+#[derive(Default, PartialEq)]
 struct Target {
     /// What has been rolled out to the end.
     stable: Option<Wanted>,
@@ -61,6 +61,7 @@ struct Target {
     rolling: Option<Rolling>,
 }
 
+#[derive(PartialEq)]
 struct Rolling {
     wanted: Wanted,
     state: RolloutState,
@@ -201,7 +202,14 @@ async fn pass(shared: &Shared, memory: &mut Memory, reread: bool) -> Result<bool
             .is_some_and(|rolling| rolling.state != RolloutState::Halted);
         targets.scopes.insert(membership.scope, target);
     }
-    shared.targets.send_replace(Arc::new(targets));
+    // Every stream wakes up for it.
+    shared.targets.send_if_modified(|current| {
+        let changed = reread || current.scopes != targets.scopes;
+        if changed {
+            *current = Arc::new(targets);
+        }
+        changed
+    });
     Ok(busy)
 }
 

@@ -60,6 +60,7 @@ struct Shared {
     wake: tokio::sync::Notify,
     enrolments: Semaphore,
     deliveries: Semaphore,
+    reports: Semaphore,
     counters: Counters,
     /// Signed bytes that sensors were given lately.
     bundles: tokio::sync::Mutex<VecDeque<(Uuid, Bytes)>>,
@@ -68,6 +69,9 @@ struct Shared {
 /// Bundles kept in memory: what is rolled out at one time, and what is stable, of
 /// some scopes.
 const BUNDLES: usize = 16;
+
+/// Sensors whose rules' states are being stored at one time.
+const REPORTS: usize = 16;
 
 impl Shared {
     /// A bundle's signed bytes. Thousands of sensors ask for the same one at once:
@@ -151,6 +155,7 @@ impl Fleet {
         let shared = Arc::new(Shared {
             enrolments: Semaphore::new(config.enrolments_at_once),
             deliveries: Semaphore::new(config.deliveries_at_once),
+            reports: Semaphore::new(REPORTS),
             config,
             store,
             authority,
