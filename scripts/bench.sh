@@ -4,11 +4,15 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 target=${CARGO_TARGET_DIR:-target}
-cargo build --release --locked -p picket -p picket-bench-sensor -p picket-bench-store
+cargo build --release --locked -p picket -p picket-bench-sensor -p picket-bench-store \
+    -p picket-bench-fleet
 echo '## The sensor'
 scripts/as-root.sh "$target/release/picket-bench-sensor" "$(realpath "$target")/release/picket"
 echo '## The store'
 "$target/release/picket-bench-store"
+# --sensors 10000 takes some minutes: by hand (docs/performance.md).
+echo '## The control plane'
+"$target/release/picket-bench-fleet"
 echo '## The engine'
 # Other engines are measured beside ours where they can be built.
 peers=()

@@ -72,6 +72,7 @@ pub struct Server {
 /// Starts a server: the API, and the fleet's half.
 pub async fn start(config: Config) -> Result<Server, StartError> {
     make_folder(&config.data)?;
+    crate::files::make_room(config.fleet.connections + config.api.connections);
     let certificate = load(&config.tls, &config.data)?;
     let encryption = match &certificate {
         None => Encryption::Off,

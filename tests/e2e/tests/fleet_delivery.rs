@@ -1,78 +1,14 @@
 //! Findings arrive, each once, whatever is killed on the way.
 
 use anyhow::{Context, Result, ensure};
-use picket_e2e::fleet::{Control, Front, Simulated, Will, applied, sensor};
+use picket_e2e::fleet::{Control, Dice, Front, Server, Simulated, Will, applied, finding, sensor};
 use picket_e2e::rules::quote;
 use picket_e2e::{Cause, Scratch, needs_root, skipped, wait};
 use picket_model::Severity;
 use picket_store::testing::PostgresServer;
 use picket_store::{Location, Stage};
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
-/// Two of these on one store are two replicas.
-struct Server {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Server {
-    fn start(location: &str, folder: &Path) -> Result<Server> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_picket-test-fleet"))
-            .arg(location)
-            .arg(folder)
-            .arg("127.0.0.1:0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().context("no stdout")?).read_line(&mut line)?;
-        let address = line.trim().parse().context("it did not start")?;
-        Ok(Server { child, address })
-    }
-
-    /// At once, in the middle of whatever it does.
-    fn kill(mut self) -> Result<()> {
-        self.child.kill()?;
-        self.child.wait()?;
-        Ok(())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A finding as small as the store takes it.
-fn finding(number: u64) -> Vec<u8> {
-    serde_json::json!({
-        "time": 1_795_400_000_000_u64 + number,
-        "severity_id": 4,
-        "disposition_id": 17,
-        "finding_info": {"uid": format!("f-{number}"), "analytic": {"uid": "any"}},
-        "evidences": [{"device": {"hostname": "simulated"}}],
-    })
-    .to_string()
-    .into_bytes()
-}
-
-/// Always the same numbers (SplitMix64).
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % below
-    }
-}
+const PROGRAM: &str = env!("CARGO_BIN_EXE_picket-test-fleet");
 
 #[test]
 fn two_servers_on_one_database_are_killed_in_turn_and_nothing_is_lost_or_doubled() -> Result<()> {
@@ -91,8 +27,8 @@ fn two_servers_on_one_database_are_killed_in_turn_and_nothing_is_lost_or_doubled
     let token = control.join_token(3, &[])?;
     let front = Front::new()?;
     let mut servers = vec![
-        Server::start(&url, control.folder())?,
-        Server::start(&url, control.folder())?,
+        Server::start(PROGRAM, &url, control.folder())?,
+        Server::start(PROGRAM, &url, control.folder())?,
     ];
     let put = |servers: &[Server]| front.put(servers.iter().map(|server| server.address).collect());
     put(&servers);
@@ -129,7 +65,7 @@ fn two_servers_on_one_database_are_killed_in_turn_and_nothing_is_lost_or_doubled
         })?;
         servers.remove(0).kill()?;
         put(&servers);
-        servers.push(Server::start(&url, control.folder())?);
+        servers.push(Server::start(PROGRAM, &url, control.folder())?);
         put(&servers);
         ensure!(servers.len() == 2, "round {round}");
     }
@@ -168,8 +104,8 @@ fn a_rule_published_by_one_server_reaches_the_sensors_of_the_other() -> Result<(
     let control = Control::without_server(&scratch, &Location::Postgres(url.clone()))?;
     let token = control.join_token(2, &[])?;
     let servers = [
-        Server::start(&url, control.folder())?,
-        Server::start(&url, control.folder())?,
+        Server::start(PROGRAM, &url, control.folder())?,
+        Server::start(PROGRAM, &url, control.folder())?,
     ];
     let sensors = servers
         .iter()

@@ -55,7 +55,7 @@ pub(super) struct Wanted {
     pub version: i64,
 }
 
-#[derive(Default)]
+#[derive(Default, PartialEq)]
 struct Target {
     /// What has been rolled out to the end.
     stable: Option<Wanted>,
@@ -63,6 +63,7 @@ struct Target {
     rolling: Option<Rolling>,
 }
 
+#[derive(PartialEq)]
 struct Rolling {
     wanted: Wanted,
     state: RolloutState,
@@ -208,7 +209,14 @@ async fn pass(shared: &Shared, memory: &mut Memory, reread: bool) -> Result<bool
         targets.scopes.insert(membership.scope, target);
     }
     *shared.census.lock().unwrap_or_else(PoisonError::into_inner) = census;
-    shared.targets.send_replace(Arc::new(targets));
+    // Every stream wakes up for it.
+    shared.targets.send_if_modified(|current| {
+        let changed = reread || current.scopes != targets.scopes;
+        if changed {
+            *current = Arc::new(targets);
+        }
+        changed
+    });
     Ok(busy)
 }
 

@@ -62,6 +62,7 @@ struct Shared {
     wake: tokio::sync::Notify,
     enrolments: Semaphore,
     deliveries: Semaphore,
+    reports: Semaphore,
     counters: Counters,
     census: std::sync::Mutex<Census>,
     /// Signed bytes that sensors were given lately.
@@ -71,6 +72,9 @@ struct Shared {
 /// Bundles kept in memory: what is rolled out at one time, and what is stable, of
 /// some scopes.
 const BUNDLES: usize = 16;
+
+/// Sensors whose rules' states are being stored at one time.
+const REPORTS: usize = 16;
 
 impl Shared {
     /// A bundle's signed bytes. Thousands of sensors ask for the same one at once:
@@ -154,6 +158,7 @@ impl Fleet {
         let shared = Arc::new(Shared {
             enrolments: Semaphore::new(config.enrolments_at_once),
             deliveries: Semaphore::new(config.deliveries_at_once),
+            reports: Semaphore::new(REPORTS),
             config,
             store,
             authority,

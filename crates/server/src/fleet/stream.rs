@@ -9,6 +9,7 @@ use crate::intake::Origin;
 use picket_proto::fleet::wire::{self, from_sensor, from_server};
 use picket_proto::fleet::{MAX_RULES, PROTOCOL};
 use picket_store::{AppliedBundle, Labels, RuleStatus, Sensor, limits};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -43,8 +44,19 @@ pub(super) async fn serve(
     }
 }
 
+/// What a sensor said, on its way into the store; and the answer, if there is one.
+type Delivery = Pin<Box<dyn Future<Output = Result<Option<from_server::Said>, Status>> + Send>>;
+
+/// Waits for a delivery, if there is one.
+async fn done(delivery: &mut Option<Delivery>) -> Result<Option<from_server::Said>, Status> {
+    match delivery {
+        Some(delivery) => delivery.await,
+        None => std::future::pending().await,
+    }
+}
+
 struct Line<'s> {
-    shared: &'s Shared,
+    shared: &'s Arc<Shared>,
     sensor: Sensor,
     out: &'s Out,
     membership: Membership,
@@ -126,6 +138,7 @@ impl Line<'_> {
         let silence = tokio::time::sleep(heartbeat * SILENT_BEATS);
         tokio::pin!(silence);
         let mut offer_at = None;
+        let mut delivery: Option<Delivery> = None;
         self.plan_offer(targets, &mut offer_at, true);
         loop {
             let due = async {
@@ -135,13 +148,22 @@ impl Line<'_> {
                 }
             };
             tokio::select! {
-                message = incoming.message() => {
+                // One delivery at a time: what comes behind it waits in the sensor's window.
+                message = incoming.message(), if delivery.is_none() => {
                     let Some(message) = message? else { return Ok(()) };
                     silence.as_mut().reset(tokio::time::Instant::now() + heartbeat * SILENT_BEATS);
-                    self.take(message, targets).await?;
+                    delivery = self.take(message, targets).await?;
                     self.plan_offer(targets, &mut offer_at, false);
                 }
-                () = &mut silence => return Err(Status::deadline_exceeded("nothing was heard for long")),
+                // A flood of findings does not keep rules from the sensor.
+                answer = done(&mut delivery) => {
+                    delivery = None;
+                    silence.as_mut().reset(tokio::time::Instant::now() + heartbeat * SILENT_BEATS);
+                    if let Some(answer) = answer? {
+                        self.say(answer).await?;
+                    }
+                }
+                () = &mut silence, if delivery.is_none() => return Err(Status::deadline_exceeded("nothing was heard for long")),
                 () = due => {
                     offer_at = None;
                     self.offer(targets).await?;
@@ -264,33 +286,46 @@ impl Line<'_> {
         &mut self,
         message: wire::FromSensor,
         targets: &watch::Receiver<Arc<super::director::Targets>>,
-    ) -> Result<(), Status> {
+    ) -> Result<Option<Delivery>, Status> {
         match message.said {
             Some(from_sensor::Said::Heartbeat(heartbeat)) => {
                 let read = heartbeats::read(self.sensor.id, &heartbeat);
                 self.applied.clone_from(&read.bundle);
                 self.shared.heartbeats.put(read);
-                self.say(from_server::Said::Heard(wire::Heard {})).await
+                self.say(from_server::Said::Heard(wire::Heard {})).await?;
             }
             Some(from_sensor::Said::Findings(message)) => {
-                let book = targets.borrow().clone();
-                let from = Origin {
-                    sensor: self.sensor.id,
-                    host: &self.sensor.host,
-                    labels: &self.sensor.labels,
-                };
-                let stored = findings::deliver(self.shared, &from, &book.book, message).await?;
-                self.say(from_server::Said::Stored(stored)).await
+                return Ok(Some(self.deliver(message, targets)));
             }
-            Some(from_sensor::Said::Bundle(answer)) => {
-                self.answered(&answer);
-                Ok(())
+            Some(from_sensor::Said::Bundle(answer)) => self.answered(&answer),
+            Some(from_sensor::Said::Rules(rules)) => return self.rules(rules).map(Some),
+            Some(from_sensor::Said::Hello(_)) => {
+                return Err(Status::invalid_argument("Hello comes once"));
             }
-            Some(from_sensor::Said::Rules(rules)) => self.rules(rules).await,
-            Some(from_sensor::Said::Hello(_)) => Err(Status::invalid_argument("Hello comes once")),
             // Of a newer sensor: passed over.
-            None => Ok(()),
+            None => {}
         }
+        Ok(None)
+    }
+
+    /// Stores findings, beside what else there is to do for this sensor.
+    fn deliver(
+        &self,
+        message: wire::Findings,
+        targets: &watch::Receiver<Arc<super::director::Targets>>,
+    ) -> Delivery {
+        let (shared, targets) = (self.shared.clone(), targets.borrow().clone());
+        let sensor = self.sensor.id;
+        let (host, labels) = (self.sensor.host.clone(), self.sensor.labels.clone());
+        Box::pin(async move {
+            let from = Origin {
+                sensor,
+                host: &host,
+                labels: &labels,
+            };
+            let stored = findings::deliver(&shared, &from, &targets.book, message).await?;
+            Ok(Some(from_server::Said::Stored(stored)))
+        })
     }
 
     fn answered(&mut self, answer: &wire::BundleAnswer) {
@@ -311,7 +346,7 @@ impl Line<'_> {
         }
     }
 
-    async fn rules(&self, said: wire::Rules) -> Result<(), Status> {
+    fn rules(&self, said: wire::Rules) -> Result<Delivery, Status> {
         if said.rules.len() > MAX_RULES {
             return Err(Status::invalid_argument(format!(
                 "more than {MAX_RULES} rules"
@@ -323,10 +358,14 @@ impl Line<'_> {
             detail: Some(heartbeats::text(&status.detail, limits::MAX_DETAIL))
                 .filter(|detail| !detail.is_empty()),
         });
-        self.shared
-            .store
-            .store_rule_status(self.sensor.id, rules.collect(), now())
-            .await
-            .map_err(|why| refused(&why))
+        let rules: Vec<RuleStatus> = rules.collect();
+        let (shared, sensor) = (self.shared.clone(), self.sensor.id);
+        Ok(Box::pin(async move {
+            // Never closed. Ten thousand sensors tell of their rules at one moment: they
+            // wait here, not before everybody else in the store's queue.
+            let _turn = shared.reports.acquire().await;
+            let stored = shared.store.store_rule_status(sensor, rules, now()).await;
+            stored.map(|()| None).map_err(|why| refused(&why))
+        }))
     }
 }

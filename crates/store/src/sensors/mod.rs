@@ -98,7 +98,7 @@ pub struct SensorRule {
     pub sensor: Uuid,
     /// What it says.
     pub status: RuleStatus,
-    /// When it said so.
+    /// When it said so first.
     pub reported_at: Micros,
 }
 

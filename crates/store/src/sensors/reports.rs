@@ -3,10 +3,14 @@
 use super::{Heartbeat, RuleStatus, SensorRule};
 use crate::basics::{Micros, Uuid};
 use crate::changes::Change;
-use crate::db::{Columns, Link, Record, sql};
+use crate::db::{Columns, Link, Record, in_dialect, sql};
 use crate::error::{Result, StoreError};
 use crate::limits;
+use sea_query::{Expr, OnConflict, Query};
 use std::collections::BTreeMap;
+
+/// Rows of one INSERT: a full one is the same text each time, and stays prepared.
+const ROWS: usize = 100;
 
 impl Record for SensorRule {
     fn read(row: &impl Columns) -> Result<SensorRule> {
@@ -95,7 +99,8 @@ pub(super) fn check_rules(rules: &[RuleStatus]) -> Result<()> {
 }
 
 /// Replaces what a sensor said; the sensor's row is held meanwhile, so that two
-/// reports of one sensor do not mix.
+/// reports of one sensor do not mix. Only what differs is written: after a roll-out
+/// every sensor of the fleet tells of all its rules, and one of them is new.
 pub(super) async fn replace_rules(
     link: &mut impl Link,
     sensor: Uuid,
@@ -109,25 +114,69 @@ pub(super) async fn replace_rules(
     if link.execute(hold.bind(sensor)).await? == 0 {
         return Err(StoreError::not_found("sensor", sensor));
     }
-    let clear = "DELETE FROM sensor_rules WHERE sensor_id = $1";
-    link.execute(sql("storing rules' states", clear).bind(sensor))
-        .await?;
-    for rule in rules {
-        let insert = sql(
-            "storing rules' states",
-            "INSERT INTO sensor_rules (sensor_id, rule, mode, detail, reported_at) \
-             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (sensor_id, rule) \
-             DO UPDATE SET mode = excluded.mode, detail = excluded.detail",
-        );
-        link.execute(
-            insert
-                .bind(sensor)
-                .bind(rule.rule)
-                .bind(rule.mode)
-                .bind(rule.detail)
-                .bind(at),
-        )
-        .await?;
+    let known = sql(
+        "reading rules' states",
+        "SELECT * FROM sensor_rules WHERE sensor_id = $1",
+    );
+    let known: Vec<SensorRule> = link.fetch(known.bind(sensor)).await?;
+    let mut gone: BTreeMap<String, RuleStatus> = known
+        .into_iter()
+        .map(|known| (known.status.rule.clone(), known.status))
+        .collect();
+    // Of a rule that is told twice the last word counts.
+    let told: BTreeMap<String, RuleStatus> = rules
+        .into_iter()
+        .map(|status| (status.rule.clone(), status))
+        .collect();
+    let new = told
+        .into_iter()
+        .filter(|(rule, status)| gone.remove(rule).as_ref() != Some(status));
+    let new: Vec<RuleStatus> = new.map(|(_, status)| status).collect();
+    for rows in new.chunks(ROWS) {
+        insert_rules(link, sensor, rows, at).await?;
     }
-    link.announce(Change::Sensors).await
+    let changed = !new.is_empty() || !gone.is_empty();
+    for rule in gone.into_keys() {
+        let clear = "DELETE FROM sensor_rules WHERE sensor_id = $1 AND rule = $2";
+        link.execute(sql("storing rules' states", clear).bind(sensor).bind(rule))
+            .await?;
+    }
+    if changed {
+        link.announce(Change::Sensors).await?;
+    }
+    Ok(())
+}
+
+async fn insert_rules<L: Link>(
+    link: &mut L,
+    sensor: Uuid,
+    rows: &[RuleStatus],
+    at: Micros,
+) -> Result<()> {
+    let mut query = Query::insert();
+    query
+        .into_table("sensor_rules")
+        .columns(["sensor_id", "rule", "mode", "detail", "reported_at"])
+        .on_conflict(
+            OnConflict::columns(["sensor_id", "rule"])
+                .update_columns(["mode", "detail", "reported_at"])
+                .to_owned(),
+        );
+    for status in rows {
+        query
+            .values([
+                Expr::val(sensor),
+                Expr::val(status.rule.as_str()),
+                Expr::val(status.mode.as_str()),
+                Expr::val(status.detail.clone()),
+                Expr::val(at),
+            ])
+            .map_err(|why| StoreError::damaged("a statement", why))?;
+    }
+    let mut statement = in_dialect("storing rules' states", L::DIALECT, &query);
+    if rows.len() == ROWS {
+        statement = statement.recurring();
+    }
+    link.execute(statement).await?;
+    Ok(())
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Debian's place for the programs of each version.
 const VERSIONS: &str = "/usr/lib/postgresql";
@@ -26,6 +26,7 @@ pub struct PostgresServer {
     child: Child,
     programs: PathBuf,
     folder: tempfile::TempDir,
+    durable: bool,
     databases: AtomicU32,
 }
 
@@ -58,26 +59,51 @@ impl PostgresServer {
         if !made.status.success() {
             return Err(format!("initdb: {}", String::from_utf8_lossy(&made.stderr)));
         }
-        let mut child = unprivileged(&programs.join("postgres"), folder.path())
-            .arg("-D")
-            .arg(&data)
-            .arg("-k")
-            .arg(folder.path())
-            // No TCP.
-            .args(["-h", "", "-c", "max_connections=200"])
-            .args(["-c", if durable { "fsync=on" } else { "fsync=off" }])
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|why| failed("postgres", why))?;
-        let ready = wait_until_ready(&mut child);
-        let server = PostgresServer {
-            child,
+        let mut server = PostgresServer {
+            child: spawn(&programs, folder.path(), durable)?,
             programs,
             folder,
+            durable,
             databases: AtomicU32::new(0),
         };
         // On an error too, the server is ended by its drop.
-        ready.map(|()| server)
+        wait_until_ready(&mut server.child)?;
+        Ok(server)
+    }
+
+    /// Ends all of it at once with SIGKILL, as if the memory had run out, and starts it
+    /// again: it then reads back what it had promised.
+    pub fn crash(&mut self) -> Result<(), String> {
+        let parent = self.child.id();
+        // Named before the parent is gone: they are nobody's children then.
+        let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))
+            .map_err(|why| format!("postgres's children: {why}"))?;
+        self.child.kill().map_err(|why| format!("kill: {why}"))?;
+        let children: Vec<i32> = children
+            .split_whitespace()
+            .filter_map(|pid| pid.parse().ok())
+            .collect();
+        for child in children
+            .iter()
+            .filter_map(|pid| rustix::process::Pid::from_raw(*pid))
+        {
+            // If it has ended already, all is well.
+            let _ = rustix::process::kill_process(child, rustix::process::Signal::KILL);
+        }
+        self.child.wait().map_err(|why| format!("wait: {why}"))?;
+        // A new one refuses to start while one of the old ones holds the memory.
+        let deadline = Instant::now() + PATIENCE;
+        while children
+            .iter()
+            .any(|pid| Path::new(&format!("/proc/{pid}/exe")).exists())
+        {
+            if Instant::now() > deadline {
+                return Err("postgres's children do not end".to_owned());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.child = spawn(&self.programs, self.folder.path(), self.durable)?;
+        wait_until_ready(&mut self.child)
     }
 
     /// Where `psql` and `pg_dump` of its version are.
@@ -119,6 +145,20 @@ impl Drop for PostgresServer {
         }
         let _ = self.child.wait();
     }
+}
+
+fn spawn(programs: &Path, folder: &Path, durable: bool) -> Result<Child, String> {
+    unprivileged(&programs.join("postgres"), folder)
+        .arg("-D")
+        .arg(folder.join("data"))
+        .arg("-k")
+        .arg(folder)
+        // No TCP.
+        .args(["-h", "", "-c", "max_connections=200"])
+        .args(["-c", if durable { "fsync=on" } else { "fsync=off" }])
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|why| format!("postgres: {why}"))
 }
 
 /// The newest version's programs.

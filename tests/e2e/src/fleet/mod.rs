@@ -1,9 +1,11 @@
 //! A control plane under test: a store, the fleet half of a server, sensors.
 
 mod front;
+mod replica;
 mod simulated;
 
 pub use front::Front;
+pub use replica::{Dice, Server, finding};
 pub use simulated::{Simulated, Will};
 
 use crate::scratch::Scratch;
