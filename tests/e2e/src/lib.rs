@@ -18,6 +18,7 @@ pub mod dns;
 pub mod finding;
 pub mod fleet;
 pub mod guest;
+pub mod http;
 pub mod instance;
 pub mod lines;
 pub mod netns;

@@ -1,34 +1,8 @@
 //! Asking a sensor over HTTP, and reading Prometheus' text format strictly.
 
-use crate::wait;
+pub use crate::http::get;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::{BTreeMap, HashSet};
-use std::io::{Read, Write};
-use std::net::TcpStream;
-
-/// A status and a body.
-pub struct Answer {
-    /// HTTP's.
-    pub status: u16,
-    /// Behind the head.
-    pub body: String,
-}
-
-/// One request on a connection of its own.
-pub fn get(address: &str, path: &str) -> Result<Answer> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(wait::PATIENCE))?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes())?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text)?;
-    let (head, body) = text.split_once("\r\n\r\n").context("no head")?;
-    let status = head.split(' ').nth(1).context("no status")?.parse()?;
-    Ok(Answer {
-        status,
-        body: body.to_owned(),
-    })
-}
 
 /// Samples by name and labels, as they stand: `picket_x_total{rule="a"}`.
 #[derive(Debug)]

@@ -1,0 +1,156 @@
+//! What a person writes through the API kills on a host: test and server speak HTTP,
+//! server and sensor mutual TLS, each a process of its own.
+
+use anyhow::{Context, Result, ensure};
+use picket_e2e::fleet::sensor;
+use picket_e2e::http::{Answer, request};
+use picket_e2e::rules::{RuleFile, quote};
+use picket_e2e::sensor::Builder;
+use picket_e2e::{Cause, Cgroup, Scratch, Sensor, needs_root, wait};
+use serde_json::{Value, json};
+
+const FIRST: &str = "first start: log in as admin with the password ";
+const API: &str = "/api/v1";
+
+/// A server of the test's own, and somebody who is logged in.
+struct Console {
+    _server: Sensor,
+    address: String,
+    /// Where sensors come in.
+    fleet: String,
+    token: String,
+}
+
+impl Console {
+    fn start(scratch: &Scratch) -> Result<Console> {
+        let config = format!(
+            "data = {:?}\nlisten = \"127.0.0.1:0\"\n[fleet]\nlisten = \"127.0.0.1:0\"\n",
+            scratch.at("server")
+        );
+        let config = scratch.write("server.toml", config)?;
+        let config = config.display().to_string();
+        let mut server = Builder::command(["server", "--config", &config]).start()?;
+        let after = |line: String, words: &str| -> Result<String> {
+            let rest = line.split(words).nth(1).context("another line")?;
+            Ok(rest.split([' ', ',']).next().unwrap_or(rest).to_owned())
+        };
+        let password = after(server.message(FIRST)?, FIRST)?;
+        let api = after(server.message("the API: ")?, "https://")?;
+        let fleet = after(server.message("for sensors: ")?, "for sensors: ")?;
+        let mut console = Console {
+            _server: server,
+            address: api.trim_end_matches(API).to_owned(),
+            fleet,
+            token: String::new(),
+        };
+        let login = json!({"name": "admin", "password": password, "token": true});
+        let session = console.post("/session", &login)?;
+        console.token = session["token"].as_str().context("no token")?.to_owned();
+        Ok(console)
+    }
+
+    fn ask(&self, method: &str, path: &str, match_: &str, body: Option<&Value>) -> Result<Answer> {
+        let bearer = format!("Bearer {}", self.token);
+        let mut headers = Vec::new();
+        if !self.token.is_empty() {
+            headers.push(("Authorization", bearer.as_str()));
+        }
+        if !match_.is_empty() {
+            headers.push(("If-Match", match_));
+        }
+        let path = format!("{API}{path}");
+        request(&self.address, method, &path, &headers, body)
+    }
+
+    fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        let answer = self.ask("POST", path, "", Some(body))?;
+        answer.json().with_context(|| path.to_owned())
+    }
+
+    fn items(&self, path: &str) -> Result<Vec<Value>> {
+        let page = self.ask("GET", path, "", None)?.json()?;
+        Ok(page["items"].as_array().context("no items")?.clone())
+    }
+
+    /// Takes a definition as far as that.
+    fn stage(&self, path: &str, stages: &[&str]) -> Result<()> {
+        for stage in stages {
+            let read = self.ask("GET", path, "", None)?;
+            let tag = read.header("etag").context("no ETag")?;
+            let body = json!({"stage": stage, "reason": "end-to-end test"});
+            self.ask("POST", &format!("{path}/stage"), tag, Some(&body))?
+                .json()
+                .with_context(|| format!("{path} to {stage}"))?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the sensor tells that of the rule.
+    fn mode(&self, rule: &str, wanted: impl Fn(&str) -> bool) -> Result<()> {
+        wait::until("what the sensor says of the rule", || {
+            let told = self.items(&format!("/rules/{rule}/sensors"))?;
+            let modes = told.iter().filter_map(|status| status["mode"].as_str());
+            Ok(modes.into_iter().any(&wanted).then_some(()))
+        })
+    }
+}
+
+#[test]
+fn a_rule_written_through_the_api_kills_on_the_host() -> Result<()> {
+    needs_root!();
+    let scratch = Scratch::new()?;
+    let cgroup = Cgroup::new()?;
+    let console = Console::start(&scratch)?;
+    let join = console.post("/join-tokens", &json!({"labels": {"env": "test"}}))?;
+    let join = join["token"].as_str().context("no join token")?;
+    let mut sensor = sensor(&scratch, "state", &console.fleet, join)
+        .enforce_in(cgroup.path())
+        .start()?;
+    sensor.message("joined ")?;
+
+    let target = Cause::new(&scratch, "target")?.path_text();
+    let rule = RuleFile::new().rule(
+        "bad",
+        "process.exec",
+        &format!("process.path == {}", quote(&target)),
+    );
+    let policy = RuleFile::new().policy("stop-bad", "bad", "block");
+    let written = |name, file: &RuleFile| json!({"name": name, "body": file.text(), "reason": "t"});
+    console.post("/rules", &written("bad", &rule))?;
+    console.post("/policies", &written("stop-bad", &policy))?;
+    // Of a draft no sensor hears; what is simulated lives, what is armed dies.
+    console.stage("/rules/bad", &["simulate"])?;
+    console.stage("/policies/stop-bad", &["simulate"])?;
+    console.mode("bad", |mode| mode == "simulated")?;
+    let cause = Cause::new(&scratch, "cause")?.in_cgroup(&cgroup);
+    let said = cause.act(["spawn", &target, "hold"])?;
+    assert_eq!(said.ret(), 0, "{said:?}");
+    console.stage("/rules/bad", &["block"])?;
+    console.stage("/policies/stop-bad", &["block"])?;
+    console.mode("bad", |mode| mode.ends_with("_in_kernel"))?;
+    let said = cause.act(["spawn", &target, "hold"])?;
+    assert_eq!(said.ret(), 128 + 9, "it was not killed: {said:?}");
+
+    // What came of it is there to be read, once each.
+    for disposition in ["logged", "blocked"] {
+        let path = format!("/findings?rule=bad&disposition={disposition}&include=ocsf");
+        let found = wait::until("the finding", || {
+            let found = console.items(&path)?;
+            Ok((!found.is_empty()).then_some(found))
+        })?;
+        ensure!(found.len() == 1, "{found:#?}");
+        let event = &found[0]["ocsf"]["evidences"][0];
+        ensure!(event["process"]["file"]["path"] == target, "{event:#}");
+    }
+    let entries = console.items("/audit?limit=100")?;
+    let armed = entries.iter().any(|entry| {
+        entry["actor"] == "user:admin"
+            && entry["reason"] == "end-to-end test"
+            && entry["kind"] == "policy"
+    });
+    ensure!(armed, "{entries:#?}");
+    let verified = console.ask("GET", "/audit/verify", "", None)?.json()?;
+    ensure!(verified["whole"] == true, "{verified}");
+    sensor.stop()?;
+    Ok(())
+}
