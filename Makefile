@@ -7,7 +7,7 @@ ARGS ?=
 OTHER_WORKSPACES = benches/engine fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint fmt fuzz-smoke setup
+.PHONY: help run test bench lint fmt fuzz-smoke fuzz-api setup
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ fmt: ## format the Rust code
 fuzz-smoke: ## build every fuzz target and run each for a few seconds
 	@scripts/setup.sh test
 	@scripts/fuzz-smoke.sh
+
+fuzz-api: ## throw generated requests at the API (schemathesis, from PyPI)
+	@scripts/setup.sh build
+	@scripts/fuzz-api.sh
 
 setup: ## install the Debian packages that building and testing need
 	@scripts/setup.sh test

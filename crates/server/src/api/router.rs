@@ -8,8 +8,9 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
 use axum::{Json, Router, middleware};
 use problem::{Code, Problem};
-use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
+use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -120,12 +121,51 @@ fn whole() -> OpenApiRouter<App> {
 
 /// The API's description.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    whole().into_openapi()
+    let mut description = whole().into_openapi();
+    describe_problems(&mut description);
+    description
+}
+
+/// Any operation may be refused, and every refusal is a problem, by its own media type.
+fn describe_problems(description: &mut utoipa::openapi::OpenApi) {
+    let refused = || {
+        let schema = Ref::from_schema_name(Problem::name());
+        let content = ContentBuilder::new().schema(Some(schema)).build();
+        ResponseBuilder::new()
+            .description("Refused, and why")
+            .content(problem::MEDIA_TYPE, content)
+            .build()
+    };
+    for (path, item) in &mut description.paths.paths {
+        let operations = [
+            &mut item.get,
+            &mut item.post,
+            &mut item.put,
+            &mut item.delete,
+        ];
+        for operation in operations.into_iter().flatten() {
+            let responses = &mut operation.responses.responses;
+            for (status, response) in responses.iter_mut() {
+                if let RefOr::T(response) = response
+                    && status.starts_with(['4', '5'])
+                    && let Some(content) = response.content.shift_remove("application/json")
+                {
+                    response
+                        .content
+                        .insert(problem::MEDIA_TYPE.to_owned(), content);
+                }
+            }
+            if path.starts_with("/api/") {
+                responses.insert("default".to_owned(), RefOr::T(refused()));
+            }
+        }
+    }
 }
 
 /// The API.
 pub fn router(app: App) -> Router {
-    let (routes, description) = whole().split_for_parts();
+    let routes = whole().split_for_parts().0;
+    let description = openapi();
     let guarded = middleware::from_fn_with_state(app.clone(), guard::guard);
     routes
         .route("/api/v1/openapi.json", get(async || Json(description)))

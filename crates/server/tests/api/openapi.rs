@@ -2,19 +2,19 @@
 
 use std::path::Path;
 
-/// With `PICKET_WRITE_GOLDEN=1` the file is written anew.
+/// With `PICKET_BLESS=1` the file is written anew.
 #[test]
 fn the_description_is_the_one_that_is_kept() {
     let now = picket_server::api::openapi().to_pretty_json().unwrap() + "\n";
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
-    if std::env::var_os("PICKET_WRITE_GOLDEN").is_some() {
+    if std::env::var_os("PICKET_BLESS").is_some() {
         std::fs::write(&file, &now).unwrap();
     }
     let kept = std::fs::read_to_string(&file).unwrap_or_default();
     assert!(
         now == kept,
         "the API has changed: look at the difference of docs/openapi.json after \
-         PICKET_WRITE_GOLDEN=1 cargo test -p picket-server --test api openapi"
+         PICKET_BLESS=1 cargo test -p picket-server --test api openapi"
     );
 }
 
