@@ -1,6 +1,6 @@
 //! Asking a sensor over HTTP, and reading Prometheus' text format strictly.
 
-pub use crate::http::get;
+use crate::http::get;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::{BTreeMap, HashSet};
 

@@ -2,8 +2,9 @@
 
 use anyhow::{Context, Result, ensure};
 use picket_e2e::fleet::Control;
+use picket_e2e::http::get;
 use picket_e2e::rules::{RuleFile, quote};
-use picket_e2e::scrape::{Samples, get};
+use picket_e2e::scrape::Samples;
 use picket_e2e::sensor::Builder;
 use picket_e2e::{Cause, Cgroup, Scratch, Sensor, needs_root, wait};
 use picket_store::Stage;
