@@ -164,8 +164,8 @@ fn describe_problems(description: &mut utoipa::openapi::OpenApi) {
 
 /// The API.
 pub fn router(app: App) -> Router {
-    let routes = whole().split_for_parts().0;
-    let description = openapi();
+    let (routes, mut description) = whole().split_for_parts();
+    describe_problems(&mut description);
     let guarded = middleware::from_fn_with_state(app.clone(), guard::guard);
     routes
         .route("/api/v1/openapi.json", get(async || Json(description)))
