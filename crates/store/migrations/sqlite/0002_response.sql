@@ -9,3 +9,6 @@ UPDATE sqlite_master
     SET sql = replace(sql, '''list'', ''project'')', '''list'', ''project'', ''playbook'', ''exception'')')
     WHERE type = 'table' AND name = 'definitions';
 PRAGMA writable_schema = RESET;
+
+-- A roll-out that gave way to a newer one was called rolled back.
+UPDATE rollouts SET state = 'superseded' WHERE state = 'rolled_back' AND progress LIKE '%"superseded_by":%';
