@@ -20,6 +20,7 @@ mod db;
 mod definitions;
 mod error;
 mod findings;
+mod graph;
 mod jobs;
 mod join_tokens;
 pub mod limits;
@@ -42,6 +43,11 @@ pub use error::{Result, StoreError};
 pub use findings::{
     Delivered, FindingColumns, FindingCursor, FindingFilter, FindingRow, Findings, Fingerprint,
     Keep, NewFinding, Tally,
+};
+pub use graph::{
+    Direction, EdgeKind, Graph, GraphEdge, GraphNode, GraphPath, GraphView, GraphWrites, Neighbour,
+    NeighbourCursor, NeighbourFilter, Node, NodeCursor, NodeKind, NodeSearch, PathAnswer, Place,
+    Radius, RadiusGroup, Sighting, Walk, kind_of_id, node_id,
 };
 pub use jobs::{BACK_OFF, DeadJob, Job, Jobs, MAX_BACK_OFF, NewJob};
 pub use join_tokens::{JoinRefusal, JoinToken, JoinTokens, NewJoinToken};

@@ -8,6 +8,7 @@ use crate::db::Backend;
 use crate::definitions::Definitions;
 use crate::error::{Result, StoreError};
 use crate::findings::Findings;
+use crate::graph::Graph;
 use crate::jobs::Jobs;
 use crate::join_tokens::JoinTokens;
 use crate::postgres::PostgresBackend;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 /// returns after the commit.
 #[async_trait]
 pub trait Store:
-    Access + AuditLog + Bundles + Definitions + Findings + JoinTokens + Jobs + Sensors
+    Access + AuditLog + Bundles + Definitions + Findings + Graph + JoinTokens + Jobs + Sensors
 {
     /// Changes from here on, those of other replicas too.
     fn changes(&self) -> Changes;
