@@ -18,6 +18,7 @@ mod changes;
 mod definitions;
 mod digest;
 mod findings;
+mod graph;
 mod jobs;
 mod lab;
 mod paging;
@@ -86,6 +87,18 @@ suite! {
         each_filter_filters,
         followers_see_findings_in_the_order_of_their_storing,
         no_project_is_nothing;
+    graph:
+        sightings_add_up,
+        writers_at_once_lose_nothing,
+        neighbours_are_filtered,
+        a_window_over_a_hub_is_read_in_bounded_steps,
+        nodes_are_searched_by_their_names,
+        rights_hold_on_every_hop,
+        a_hub_is_cut_and_said_so,
+        walks_keep_to_what_they_are_told,
+        findings_are_nodes_that_are_not_stored,
+        what_was_not_seen_for_long_is_deleted,
+        the_store_answers_as_the_model;
     jobs:
         eight_takers_do_each_job_once,
         a_lost_lease_is_taken_again,
