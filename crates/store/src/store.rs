@@ -8,6 +8,7 @@ use crate::db::Backend;
 use crate::definitions::Definitions;
 use crate::digest::Digest;
 use crate::error::{Result, StoreError};
+use crate::evidence::Evidence;
 use crate::findings::Findings;
 use crate::graph::Graph;
 use crate::jobs::Jobs;
@@ -24,7 +25,17 @@ use std::sync::Arc;
 /// returns after the commit.
 #[async_trait]
 pub trait Store:
-    Access + AuditLog + Bundles + Definitions + Digest + Findings + Graph + JoinTokens + Jobs + Sensors
+    Access
+    + AuditLog
+    + Bundles
+    + Definitions
+    + Digest
+    + Evidence
+    + Findings
+    + Graph
+    + Jobs
+    + JoinTokens
+    + Sensors
 {
     /// Changes from here on, those of other replicas too.
     fn changes(&self) -> Changes;

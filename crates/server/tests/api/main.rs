@@ -10,6 +10,7 @@
 
 mod backups;
 mod client;
+mod evidence;
 mod files;
 mod findings;
 mod fuzz;
@@ -67,6 +68,10 @@ suite! {
         live_ones_come_as_they_are_stored,
         a_stream_ends_with_its_token,
         projects_hide_findings;
+    evidence:
+        what_would_have_been_killed_is_shown,
+        nothing_is_armed_without_evidence,
+        evidence_shows_no_more_than_one_may_see;
     files:
         a_folder_is_applied_once,
         what_is_wrong_is_applied_not_at_all,
