@@ -46,7 +46,10 @@ pub use findings::{
     Delivered, FindingColumns, FindingCursor, FindingFilter, FindingRow, Findings, Fingerprint,
     Keep, NewFinding, Tally,
 };
-pub use issues::{Issue, IssueChange, IssueEvent, IssueOpening, IssueStatus, Rejection};
+pub use issues::{
+    ChangeIssue, Issue, IssueChange, IssueCursor, IssueEvent, IssueFilter, IssueNote, IssueOpening,
+    IssueStatus, Issues, OpenIssues, Rejection,
+};
 pub use jobs::{BACK_OFF, DeadJob, Job, Jobs, MAX_BACK_OFF, NewJob};
 pub use join_tokens::{JoinRefusal, JoinToken, JoinTokens, NewJoinToken};
 pub use page::{Page, PageSize};

@@ -16,13 +16,20 @@ mod issues;
 mod task;
 
 pub(crate) use facts::Facts;
+pub use task::BATCH;
 pub(crate) use task::run;
 
 use picket_store::{Digester, FindingWrites, IssueChange, IssueWrites, PendingFinding};
+use std::sync::Arc;
 
 /// Reads findings, and says what they lead to.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {}
+
+/// What the server digests with, for whoever measures it.
+pub fn reader() -> Arc<dyn Digester> {
+    Arc::new(Reader::default())
+}
 
 impl Digester for Reader {
     fn findings(&self, pending: &[PendingFinding]) -> FindingWrites {

@@ -18,6 +18,7 @@ mod changes;
 mod definitions;
 mod digest;
 mod findings;
+mod issues;
 mod jobs;
 mod lab;
 mod paging;
@@ -85,6 +86,14 @@ suite! {
         each_filter_filters,
         followers_see_findings_in_the_order_of_their_storing,
         no_project_is_nothing;
+    issues:
+        what_comes_back_is_reopened,
+        what_was_rejected_is_counted_alone,
+        people_change_what_they_have_read,
+        notes_are_added_and_stay,
+        issues_are_found_by_each_filter,
+        an_issue_is_opened_by_hand_once,
+        closed_issues_go_after_a_while;
     jobs:
         eight_takers_do_each_job_once,
         a_lost_lease_is_taken_again,
