@@ -1,7 +1,7 @@
 //! What the control plane keeps.
 //!
 //! ```text
-//! server ─► Store: Access, AuditLog, Bundles, Definitions, Findings, JoinTokens, Jobs, Sensors
+//! server ─► Store: Access, AuditLog, Bundles, Definitions, Digest, Findings, Graph, Jobs, Sensors, …
 //!             │  one implementation, in SQL that both databases understand
 //!             ▼
 //!           Backend ─┬─ sqlite     one file, one writer task, group commit
@@ -21,6 +21,7 @@ mod definitions;
 mod digest;
 mod error;
 mod findings;
+mod graph;
 mod issues;
 mod jobs;
 mod join_tokens;
@@ -45,6 +46,11 @@ pub use error::{Result, StoreError};
 pub use findings::{
     Delivered, FindingColumns, FindingCursor, FindingFilter, FindingRow, Findings, Fingerprint,
     Keep, NewFinding, Tally,
+};
+pub use graph::{
+    Direction, EdgeKind, Graph, GraphEdge, GraphNode, GraphPath, GraphView, GraphWrites, Neighbour,
+    NeighbourCursor, NeighbourFilter, Node, NodeCursor, NodeKind, NodeSearch, PathAnswer, Place,
+    Radius, RadiusGroup, Sighting, Walk, kind_of_id, node_id,
 };
 pub use issues::{
     ChangeIssue, Issue, IssueChange, IssueCursor, IssueEvent, IssueFilter, IssueNote, IssueOpening,

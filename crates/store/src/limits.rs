@@ -60,6 +60,24 @@ pub const MAX_JOB_ERROR: usize = 4096;
 /// Audit entries verified at once.
 pub const MAX_VERIFY: u32 = 10_000;
 
+/// Bytes of what a node of the graph is told from others by; what is longer is cut.
+pub const MAX_GRAPH_KEY: usize = 1200;
+/// Hops of a question to the graph.
+pub const MAX_GRAPH_HOPS: u8 = 8;
+/// Neighbours that a walk through the graph takes of one node and direction; of its
+/// first node, more.
+pub const MAX_GRAPH_FAN_OUT: usize = 100;
+/// As [`MAX_GRAPH_FAN_OUT`], of the node where a walk begins.
+pub const MAX_GRAPH_FIRST_FAN_OUT: usize = 1000;
+/// Nodes whose neighbours a walk looks up, in one project; in several, fewer.
+pub const MAX_GRAPH_EXPANDED: usize = 1000;
+/// Nodes that a walk reaches.
+pub const MAX_GRAPH_REACHED: usize = 10_000;
+/// Nodes of each kind that the radius of a node shows.
+pub const MAX_GRAPH_TOP: usize = 10;
+/// Rows that one page of nodes or neighbours looks at, if a filter leaves most out.
+pub const MAX_GRAPH_SCAN: usize = 2000;
+
 /// Refuses a text that is too long, or holds what PostgreSQL cannot store.
 pub(crate) fn text(field: &'static str, value: &str, limit: usize) -> Result<()> {
     if value.len() > limit {

@@ -9,6 +9,7 @@ use crate::definitions::Definitions;
 use crate::digest::Digest;
 use crate::error::{Result, StoreError};
 use crate::findings::Findings;
+use crate::graph::Graph;
 use crate::issues::Issues;
 use crate::jobs::Jobs;
 use crate::join_tokens::JoinTokens;
@@ -24,7 +25,17 @@ use std::sync::Arc;
 /// returns after the commit.
 #[async_trait]
 pub trait Store:
-    Access + AuditLog + Bundles + Definitions + Digest + Findings + Issues + JoinTokens + Jobs + Sensors
+    Access
+    + AuditLog
+    + Bundles
+    + Definitions
+    + Digest
+    + Findings
+    + Graph
+    + Issues
+    + JoinTokens
+    + Jobs
+    + Sensors
 {
     /// Changes from here on, those of other replicas too.
     fn changes(&self) -> Changes;

@@ -18,6 +18,7 @@ mod changes;
 mod definitions;
 mod digest;
 mod findings;
+mod graph;
 mod issues;
 mod jobs;
 mod lab;
@@ -60,7 +61,8 @@ suite! {
         versions_only_go_up,
         of_two_publishers_one_comes_second,
         one_rollout_at_a_time_in_a_scope,
-        rollouts_go_only_where_they_may;
+        rollouts_go_only_where_they_may,
+        a_superseded_rollout_is_over;
     changes:
         a_change_is_told_to_every_replica,
         a_failed_change_is_not_told;
@@ -86,6 +88,18 @@ suite! {
         each_filter_filters,
         followers_see_findings_in_the_order_of_their_storing,
         no_project_is_nothing;
+    graph:
+        sightings_add_up,
+        writers_at_once_lose_nothing,
+        neighbours_are_filtered,
+        a_window_over_a_hub_is_read_in_bounded_steps,
+        nodes_are_searched_by_their_names,
+        rights_hold_on_every_hop,
+        a_hub_is_cut_and_said_so,
+        walks_keep_to_what_they_are_told,
+        findings_are_nodes_that_are_not_stored,
+        what_was_not_seen_for_long_is_deleted,
+        the_store_answers_as_the_model;
     issues:
         what_comes_back_is_reopened,
         what_was_rejected_is_counted_alone,
