@@ -19,12 +19,15 @@ pub(crate) use facts::Facts;
 pub use task::BATCH;
 pub(crate) use task::run;
 
+use crate::config::Issues;
 use picket_store::{Digester, FindingWrites, IssueChange, IssueWrites, PendingFinding};
 use std::sync::Arc;
 
 /// Reads findings, and says what they lead to.
 #[derive(Debug, Default)]
-pub(crate) struct Reader {}
+pub(crate) struct Reader {
+    pub(crate) issues: Issues,
+}
 
 /// What the server digests with, for whoever measures it.
 pub fn reader() -> Arc<dyn Digester> {
@@ -42,7 +45,7 @@ impl Digester for Reader {
             }
         }
         FindingWrites {
-            openings: issues::openings(&read),
+            openings: issues::openings(&read, &self.issues),
             jobs: Vec::new(),
             skipped,
         }

@@ -12,7 +12,9 @@ mod backups;
 mod client;
 mod files;
 mod findings;
+mod flood;
 mod fuzz;
+mod issues;
 mod lab;
 mod oidc;
 mod openapi;
@@ -67,6 +69,12 @@ suite! {
         live_ones_come_as_they_are_stored,
         a_stream_ends_with_its_token,
         projects_hide_findings;
+    issues:
+        an_attack_is_one_issue_that_people_work_on,
+        issues_are_found_by_each_filter,
+        projects_hide_issues,
+        a_change_is_told_live,
+        it_comes_back_by_itself;
     files:
         a_folder_is_applied_once,
         what_is_wrong_is_applied_not_at_all,
