@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::commands::control::{arm, disarm, stats, status};
-use crate::commands::remote::{apply, diff, export};
+use crate::commands::remote::{apply, diff, export, issue};
 use crate::commands::{
     completion, config_check, explain, man, match_events, rules_check, rules_convert, rules_test,
     server,
@@ -132,6 +132,15 @@ enum Command {
     /// Write a server's rules, policies and lists as files
     #[command(after_help = "Example:\n  picket export -o rules/ --token-file ~/.picket-token")]
     Export(export::Args),
+    /// Work on issues: what findings opened for somebody to look at
+    #[command(
+        arg_required_else_help = true,
+        after_help = "Example:\n  picket issue list --overdue --token-file ~/.picket-token"
+    )]
+    Issue {
+        #[command(subcommand)]
+        command: issue::Command,
+    },
     /// Write a shell's completion script to stdout
     #[command(after_help = "Example:\n  picket completion bash > /etc/bash_completion.d/picket")]
     Completion(completion::Args),
@@ -191,6 +200,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Apply(args) => apply::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Issue { command } => issue::run(&command),
         Command::Completion(args) => completion::run(&args, Cli::command()),
         Command::Man(args) => man::run(&args, Cli::command()),
     }

@@ -1,4 +1,4 @@
-//! Deletes old findings, a bounded number at a time, for as long as the server runs.
+//! Deletes old findings and issues, a bounded number at a time, for as long as the server runs.
 
 use crate::config::Retention;
 use picket_store::{Micros, Store};
@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 /// How often it is looked.
 const EVERY: Duration = Duration::from_secs(60);
-/// Findings deleted in one transaction.
+/// Findings, or issues, deleted in one transaction.
 const STEP: u32 = 1000;
 /// Transactions in a row, at most: others want to write too.
 const STEPS: usize = 100;
@@ -17,11 +17,15 @@ const STEPS: usize = 100;
 pub(crate) async fn run(
     store: Arc<dyn Store>,
     keep: Retention,
+    keep_issues: Duration,
     mut stopping: watch::Receiver<bool>,
 ) {
     loop {
         if let Err(why) = once(&*store, keep).await {
             tracing::warn!(%why, "old findings could not be deleted");
+        }
+        if let Err(why) = closed_issues(&*store, keep_issues).await {
+            tracing::warn!(%why, "old issues could not be deleted");
         }
         tokio::select! {
             () = crate::stopped(&mut stopping) => return,
@@ -30,9 +34,23 @@ pub(crate) async fn run(
     }
 }
 
+fn ago(age: Duration) -> Micros {
+    let age = Micros::try_from(age.as_micros()).unwrap_or(Micros::MAX);
+    crate::api::now().saturating_sub(age)
+}
+
+async fn closed_issues(store: &dyn Store, keep: Duration) -> picket_store::Result<()> {
+    let before = ago(keep);
+    for _ in 0..STEPS {
+        if store.delete_closed_issues(before, STEP).await? < STEP.into() {
+            break;
+        }
+    }
+    Ok(())
+}
+
 async fn once(store: &dyn Store, keep: Retention) -> picket_store::Result<()> {
-    let age = Micros::try_from(keep.age.as_micros()).unwrap_or(Micros::MAX);
-    let before = crate::api::now().saturating_sub(age);
+    let before = ago(keep.age);
     let mut gone = 0;
     for _ in 0..STEPS {
         let by_age = store.delete_findings_before(before, STEP).await?;

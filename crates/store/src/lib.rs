@@ -56,7 +56,10 @@ pub use graph::{
     NeighbourCursor, NeighbourFilter, Node, NodeCursor, NodeKind, NodeSearch, PathAnswer, Place,
     Radius, RadiusGroup, Sighting, Walk, kind_of_id, node_id,
 };
-pub use issues::{Issue, IssueChange, IssueEvent, IssueOpening, IssueStatus, Rejection};
+pub use issues::{
+    ChangeIssue, Issue, IssueChange, IssueCursor, IssueEvent, IssueFilter, IssueNote, IssueOpening,
+    IssueStatus, Issues, OpenIssues, Rejection,
+};
 pub use jobs::{BACK_OFF, DeadJob, Job, Jobs, MAX_BACK_OFF, NewJob};
 pub use join_tokens::{JoinRefusal, JoinToken, JoinTokens, NewJoinToken};
 pub use page::{Page, PageSize};

@@ -46,6 +46,8 @@ pub const MAX_DETAIL: usize = 4096;
 pub const MAX_FACTS: usize = 64 << 10;
 /// Findings digested at once.
 pub const MAX_DIGEST: u32 = 1000;
+/// Bytes of a note.
+pub const MAX_NOTE: usize = 16 << 10;
 /// Bytes of an issue's title; what is longer is cut.
 pub const MAX_ISSUE_TITLE: usize = 512;
 

@@ -11,6 +11,7 @@ use crate::error::{Result, StoreError};
 use crate::evidence::Evidence;
 use crate::findings::Findings;
 use crate::graph::Graph;
+use crate::issues::Issues;
 use crate::jobs::Jobs;
 use crate::join_tokens::JoinTokens;
 use crate::postgres::PostgresBackend;
@@ -33,6 +34,7 @@ pub trait Store:
     + Evidence
     + Findings
     + Graph
+    + Issues
     + Jobs
     + JoinTokens
     + Sensors

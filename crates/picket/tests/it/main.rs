@@ -5,6 +5,7 @@
 mod control;
 mod explain;
 mod golden;
+mod issues;
 mod matching;
 mod reference;
 mod rules;

@@ -1,8 +1,9 @@
 //! Every route, and the description made of them.
 
 use super::{
-    App, apply, audit, bundles, definitions, evidence, findings, guard, join_tokens, live, me,
-    oidc, ops, problem, projects, rollouts, sensors, session, tokens, users,
+    App, apply, audit, bundles, definitions, evidence, findings, guard, issue_notes, issue_stream,
+    issues, join_tokens, live, me, oidc, ops, problem, projects, rollouts, sensors, session,
+    tokens, users,
 };
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
@@ -94,6 +95,11 @@ fn v1() -> OpenApiRouter<App> {
         .routes(routes!(findings::list))
         .routes(routes!(live::stream))
         .routes(routes!(findings::get))
+        .routes(routes!(issues::list))
+        .routes(routes!(issue_stream::stream))
+        .routes(routes!(issues::get, issues::change))
+        .routes(routes!(issues::findings))
+        .routes(routes!(issue_notes::list, issue_notes::add))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
         .layer(DefaultBodyLimit::max(body_limit("")))
@@ -144,6 +150,7 @@ fn describe_problems(description: &mut utoipa::openapi::OpenApi) {
             &mut item.get,
             &mut item.post,
             &mut item.put,
+            &mut item.patch,
             &mut item.delete,
         ];
         for operation in operations.into_iter().flatten() {

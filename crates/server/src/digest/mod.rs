@@ -18,13 +18,23 @@ mod issues;
 mod task;
 
 pub(crate) use facts::Facts;
+pub use task::BATCH;
 pub(crate) use task::run;
 
+use crate::config::Issues;
 use picket_store::{Digester, FindingWrites, IssueChange, IssueWrites, PendingFinding};
+use std::sync::Arc;
 
 /// Reads findings, and says what they lead to.
 #[derive(Debug, Default)]
-pub(crate) struct Reader {}
+pub(crate) struct Reader {
+    pub(crate) issues: Issues,
+}
+
+/// What the server digests with, for whoever measures it.
+pub fn reader() -> Arc<dyn Digester> {
+    Arc::new(Reader::default())
+}
 
 impl Digester for Reader {
     fn findings(&self, pending: &[PendingFinding]) -> FindingWrites {
@@ -37,8 +47,8 @@ impl Digester for Reader {
             }
         }
         FindingWrites {
-            openings: issues::openings(&read),
             policies: evidence::policies(&read),
+            openings: issues::openings(&read, &self.issues),
             jobs: Vec::new(),
             skipped,
         }

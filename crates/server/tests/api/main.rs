@@ -13,7 +13,9 @@ mod client;
 mod evidence;
 mod files;
 mod findings;
+mod flood;
 mod fuzz;
+mod issues;
 mod lab;
 mod oidc;
 mod openapi;
@@ -72,6 +74,12 @@ suite! {
         what_would_have_been_killed_is_shown,
         nothing_is_armed_without_evidence,
         evidence_shows_no_more_than_one_may_see;
+    issues:
+        an_attack_is_one_issue_that_people_work_on,
+        issues_are_found_by_each_filter,
+        projects_hide_issues,
+        a_change_is_told_live,
+        it_comes_back_by_itself;
     files:
         a_folder_is_applied_once,
         what_is_wrong_is_applied_not_at_all,

@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::lab::{Lab, cause};
-use crate::world::{self, LIST, finding, policy, rule, store};
+use crate::world::{self, LIST, alarming, digested, finding, policy, rule, store};
 use picket_server::auth::Role;
 use picket_store::{NewBundle, RolloutState, Uuid};
 use serde_json::{Value, json};
@@ -40,6 +40,7 @@ const EVIDENCE: &str = "$evidence";
 struct Names {
     sensor: Uuid,
     finding: String,
+    issue: String,
     rollout: Uuid,
     join: String,
     token: String,
@@ -69,6 +70,8 @@ fn endpoint(
         names.sensor.to_string()
     } else if template.contains("/findings/") {
         names.finding.clone()
+    } else if template.contains("/issues/") {
+        names.issue.clone()
     } else if template.contains("/rollouts/") {
         names.rollout.to_string()
     } else if template.contains("/tokens/") {
@@ -195,6 +198,11 @@ fn table(names: &Names) -> Vec<Endpoint> {
         shared(get("/api/v1/findings", role(Viewer))),
         shared(get("/api/v1/findings/stream", role(Viewer))),
         get("/api/v1/findings/{id}", role(Viewer)),
+        shared(get("/api/v1/issues", role(Viewer))),
+        shared(get("/api/v1/issues/stream", role(Viewer))),
+        get("/api/v1/issues/{id}", role(Viewer)),
+        get("/api/v1/issues/{id}/findings", role(Viewer)),
+        get("/api/v1/issues/{id}/notes", role(Viewer)),
         get("/api/v1/audit", role(Admin)),
         get("/api/v1/audit/verify", role(Admin)),
         // What changes something, and what takes it away last.
@@ -306,6 +314,20 @@ fn table(names: &Names) -> Vec<Endpoint> {
             Some(json!({"files": [file]})),
         ),
         call(
+            "POST",
+            "/api/v1/issues/{id}/notes",
+            role(Responder),
+            201,
+            Some(json!({"text": "looked at it"})),
+        ),
+        call(
+            "PATCH",
+            "/api/v1/issues/{id}",
+            role(Responder),
+            200,
+            Some(json!({"status": "in_progress"})),
+        ),
+        call(
             "PUT",
             "/api/v1/sensors/{id}/labels",
             role(Admin),
@@ -374,6 +396,11 @@ fn build(lab: &Lab) -> Names {
         lab,
         vec![finding(sensor, "e1/web-shell", world::NOW, &[project])],
     );
+    let issues = digested(
+        lab,
+        vec![alarming("e2/web-shell", world::NOW, "a", &[project])],
+        1,
+    );
     let findings = admin.get("/api/v1/findings").expect(200).json();
     let rollout = lab.runtime.block_on(async {
         let bundle = NewBundle {
@@ -396,6 +423,7 @@ fn build(lab: &Lab) -> Names {
     Names {
         sensor,
         finding: findings["items"][0]["id"].as_str().unwrap().to_owned(),
+        issue: issues[0]["id"].as_str().unwrap().to_owned(),
         rollout,
         join: join.expect(201).json()["id"].as_str().unwrap().to_owned(),
         evidence: world::evidence(admin, "policies", "stop-it"),
@@ -429,7 +457,7 @@ impl Endpoint {
         let path = self.path.split('?').next().unwrap();
         let path = path.strip_suffix("/stage").unwrap_or(path);
         let changes = matches!(self.method, "PUT" | "DELETE") || self.path.ends_with("/stage");
-        if changes && self.template.contains("{name}") {
+        if (changes && self.template.contains("{name}")) || self.method == "PATCH" {
             admin.get(path).etag()
         } else {
             String::new()

@@ -4,6 +4,7 @@ pub mod apply;
 mod client;
 pub mod diff;
 pub mod export;
+pub mod issue;
 
 use crate::console;
 use anyhow::Result;
