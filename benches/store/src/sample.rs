@@ -97,5 +97,6 @@ pub fn finding(number: usize) -> NewFinding {
         },
         projects,
         ocsf,
+        facts: json!({}),
     }
 }

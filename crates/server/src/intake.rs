@@ -1,6 +1,7 @@
 //! Findings as sensors write them, made ready for the store. The one way in, for
 //! sensors at the stream and for the one in `picket up`.
 
+use crate::digest::Facts;
 use crate::projects::Selector;
 use picket_model::finding::Disposition;
 use picket_model::severity::Severity;
@@ -11,8 +12,9 @@ use picket_store::{
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// The recipe of [`fingerprint`]: a change of it is a new number.
-const FINGERPRINT_VERSION: i64 = 1;
+/// The recipe of [`fingerprint`]: a change of it is a new number. Version 1 had the
+/// program in it: one attack was then many issues.
+const FINGERPRINT_VERSION: i64 = 2;
 
 /// Every project with its selector: what a finding's projects are found by.
 #[derive(Debug, Clone, Default)]
@@ -121,11 +123,12 @@ pub fn read(
     ]);
     let container = first(&["/evidences/0/container/uid"]);
     let image = first(&["/evidences/0/container/image/name"]);
+    let facts = Facts::of(&finding);
     let fingerprint = fingerprint(&[
         rule,
         host,
+        facts.namespace.as_deref().unwrap_or_default(),
         image.as_deref().unwrap_or_default(),
-        process.as_deref().unwrap_or_default(),
     ]);
     Ok(NewFinding {
         sensor: from.sensor,
@@ -146,6 +149,7 @@ pub fn read(
             process,
         },
         projects: projects.of_finding(from, &finding),
+        facts: facts.written(),
         ocsf: finding,
     })
 }
@@ -162,7 +166,7 @@ fn text<'v>(value: &'v Value, place: &str) -> Option<&'v str> {
         .filter(|text| !text.is_empty())
 }
 
-/// What the same thing happening again has in common: rule, host, image, program.
+/// What the same thing happening again has in common: rule, host, namespace, image.
 fn fingerprint(parts: &[&str]) -> Fingerprint {
     let mut hash = Sha256::new();
     for part in parts {
@@ -235,8 +239,16 @@ mod tests {
         later["time"] = json!(1);
         let two = read_from("web-1", later).unwrap();
         assert_eq!(one.columns.fingerprint, two.columns.fingerprint);
+        let mut program = finding();
+        program["evidences"][0]["process"] = json!({"name": "curl"});
+        let program = read_from("web-1", program).unwrap();
+        assert_eq!(one.columns.fingerprint, program.columns.fingerprint);
         let other = read_from("web-2", finding()).unwrap();
         assert_ne!(one.columns.fingerprint, other.columns.fingerprint);
+        let mut namespace = finding();
+        namespace["evidences"][0]["container"]["ext"]["k8s"]["namespace"] = json!("other");
+        let namespace = read_from("web-1", namespace).unwrap();
+        assert_ne!(one.columns.fingerprint, namespace.columns.fingerprint);
     }
 
     #[test]

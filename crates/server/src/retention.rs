@@ -1,4 +1,4 @@
-//! Deletes old findings, a bounded number at a time, for as long as the server runs.
+//! Deletes old findings, and what is old in the graph, a bounded number at a time, for as long as the server runs.
 
 use crate::config::Retention;
 use picket_store::{Micros, Store};
@@ -17,11 +17,15 @@ const STEPS: usize = 100;
 pub(crate) async fn run(
     store: Arc<dyn Store>,
     keep: Retention,
+    graph: Duration,
     mut stopping: watch::Receiver<bool>,
 ) {
     loop {
         if let Err(why) = once(&*store, keep).await {
             tracing::warn!(%why, "old findings could not be deleted");
+        }
+        if let Err(why) = of_graph(&*store, graph).await {
+            tracing::warn!(%why, "what is old in the graph could not be deleted");
         }
         tokio::select! {
             () = crate::stopped(&mut stopping) => return,
@@ -30,9 +34,30 @@ pub(crate) async fn run(
     }
 }
 
+/// The time before which things are older than this.
+fn before(age: Duration) -> Micros {
+    let age = Micros::try_from(age.as_micros()).unwrap_or(Micros::MAX);
+    crate::api::now().saturating_sub(age)
+}
+
+async fn of_graph(store: &dyn Store, age: Duration) -> picket_store::Result<()> {
+    let before = before(age);
+    let mut gone = 0;
+    for _ in 0..STEPS {
+        let step = store.delete_graph_before(before, STEP).await?;
+        gone += step;
+        if step < STEP.into() {
+            break;
+        }
+    }
+    if gone > 0 {
+        tracing::info!(rows = gone, "what is old in the graph was deleted");
+    }
+    Ok(())
+}
+
 async fn once(store: &dyn Store, keep: Retention) -> picket_store::Result<()> {
-    let age = Micros::try_from(keep.age.as_micros()).unwrap_or(Micros::MAX);
-    let before = crate::api::now().saturating_sub(age);
+    let before = before(keep.age);
     let mut gone = 0;
     for _ in 0..STEPS {
         let by_age = store.delete_findings_before(before, STEP).await?;

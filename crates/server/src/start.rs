@@ -4,6 +4,7 @@ use crate::api::{App, Metrics, ops_router, router};
 use crate::auth::oidc::Provider;
 use crate::auth::{Passwords, Secret, first_admin};
 use crate::config::Config;
+use crate::digest;
 use crate::fleet::{Fleet, FleetError};
 use crate::http::{CertificateError, Encryption, Listener, load};
 use crate::retention;
@@ -125,6 +126,17 @@ pub async fn start(config: Config) -> Result<Server, StartError> {
     tasks.spawn(retention::run(
         Arc::clone(&store),
         config.findings,
+        config.graph,
+        stopping.clone(),
+    ));
+    tasks.spawn(crate::digest::hosts::run(
+        Arc::clone(&store),
+        stopping.clone(),
+    ));
+    tasks.spawn(digest::run(
+        Arc::clone(&store),
+        Arc::new(digest::Reader::default()),
+        Arc::clone(&app.metrics),
         stopping.clone(),
     ));
     tasks.spawn(token_uses(app.clone(), stopping));

@@ -29,6 +29,8 @@ pub enum Change {
     Findings,
     /// A job was added.
     Jobs,
+    /// Issues were opened, counted on or changed.
+    Issues,
 }
 
 impl Change {
@@ -43,6 +45,7 @@ impl Change {
             Change::Rollouts => "rollouts",
             Change::Findings => "findings",
             Change::Jobs => "jobs",
+            Change::Issues => "issues",
         }
     }
 
@@ -56,6 +59,7 @@ impl Change {
             Change::Rollouts,
             Change::Findings,
             Change::Jobs,
+            Change::Issues,
         ]
         .into_iter()
         .find(|change| change.name() == name)

@@ -18,9 +18,11 @@ mod bundles;
 mod changes;
 mod db;
 mod definitions;
+mod digest;
 mod error;
 mod findings;
 mod graph;
+mod issues;
 mod jobs;
 mod join_tokens;
 pub mod limits;
@@ -39,6 +41,7 @@ pub use basics::{Cause, Labels, Micros, SecretHash, Uuid, new_id};
 pub use bundles::{Bundle, Bundles, NewBundle, Rollout, RolloutState};
 pub use changes::{Change, Changes};
 pub use definitions::{Content, Definition, DefinitionFilter, Definitions, Kind, Stage};
+pub use digest::{Digest, Digested, Digester, FindingWrites, IssueWrites, PendingFinding};
 pub use error::{Result, StoreError};
 pub use findings::{
     Delivered, FindingColumns, FindingCursor, FindingFilter, FindingRow, Findings, Fingerprint,
@@ -49,6 +52,7 @@ pub use graph::{
     NeighbourCursor, NeighbourFilter, Node, NodeCursor, NodeKind, NodeSearch, PathAnswer, Place,
     Radius, RadiusGroup, Sighting, Walk, kind_of_id, node_id,
 };
+pub use issues::{Issue, IssueChange, IssueEvent, IssueOpening, IssueStatus, Rejection};
 pub use jobs::{BACK_OFF, DeadJob, Job, Jobs, MAX_BACK_OFF, NewJob};
 pub use join_tokens::{JoinRefusal, JoinToken, JoinTokens, NewJoinToken};
 pub use page::{Page, PageSize};

@@ -41,6 +41,14 @@ pub const MAX_SENSOR_RULES: usize = 10_000;
 /// Bytes of what a sensor says about one rule.
 pub const MAX_DETAIL: usize = 4096;
 
+/// Bytes of a finding's facts, as JSON; what is longer is left out, and the finding
+/// leads to nothing.
+pub const MAX_FACTS: usize = 64 << 10;
+/// Findings digested at once.
+pub const MAX_DIGEST: u32 = 1000;
+/// Bytes of an issue's title; what is longer is cut.
+pub const MAX_ISSUE_TITLE: usize = 512;
+
 /// Rows that one step of retention deletes, at most.
 pub const MAX_RETENTION_STEP: u32 = 5000;
 /// Jobs taken at once.

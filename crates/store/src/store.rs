@@ -6,6 +6,7 @@ use crate::bundles::Bundles;
 use crate::changes::Changes;
 use crate::db::Backend;
 use crate::definitions::Definitions;
+use crate::digest::Digest;
 use crate::error::{Result, StoreError};
 use crate::findings::Findings;
 use crate::graph::Graph;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 /// returns after the commit.
 #[async_trait]
 pub trait Store:
-    Access + AuditLog + Bundles + Definitions + Findings + Graph + JoinTokens + Jobs + Sensors
+    Access + AuditLog + Bundles + Definitions + Digest + Findings + Graph + JoinTokens + Jobs + Sensors
 {
     /// Changes from here on, those of other replicas too.
     fn changes(&self) -> Changes;

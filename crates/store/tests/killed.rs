@@ -44,6 +44,7 @@ fn finding(round: usize, number: usize) -> NewFinding {
         },
         projects: Vec::new(),
         ocsf: json!({ "number": number }),
+        facts: json!({}),
     }
 }
 

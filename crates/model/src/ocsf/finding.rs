@@ -118,6 +118,9 @@ fn push_rule<'a>(rule: &'a RuleInfo, tree: &mut Tree<'a>) {
             tree.push(path, texts.as_slice());
         }
     }
+    if rule.outputs.issue {
+        tree.push("ext.rule.issue", true);
+    }
     if !rule.origin.file.is_empty() {
         tree.push("ext.rule.file", &*rule.origin.file);
         tree.push("ext.rule.line", rule.origin.line);

@@ -1,5 +1,6 @@
 //! What is counted, as Prometheus reads it.
 
+use picket_store::Digested;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -27,12 +28,42 @@ pub struct Metrics {
     pub(super) log_ins_failed: AtomicU64,
     pub(super) refused: AtomicU64,
     pub(super) streams: AtomicI64,
+    digested: AtomicU64,
+    digest_skipped: AtomicU64,
+    issues_opened: AtomicU64,
+    issues_reopened: AtomicU64,
 }
 
 impl Metrics {
     /// Sets a gauge; its name begins with `picket_`.
     pub fn set(&self, name: &'static str, help: &'static str, value: f64) {
         locked(&self.gauges).insert(name, (help, value));
+    }
+
+    /// What one digest did, and how long its oldest finding had waited.
+    pub(crate) fn digested(&self, done: &Digested, waited: Duration) {
+        for (counter, count) in [
+            (&self.digested, done.findings),
+            (&self.digest_skipped, done.skipped),
+            (&self.issues_opened, done.opened),
+            (&self.issues_reopened, done.reopened),
+        ] {
+            counter.fetch_add(count.into(), Ordering::Relaxed);
+        }
+        self.set(
+            "picket_digest_lag_seconds",
+            "How long the longest waiting finding of the last digest had waited",
+            waited.as_secs_f64(),
+        );
+    }
+
+    /// How many findings wait to be digested.
+    pub(crate) fn pending(&self, findings: i64) {
+        self.set(
+            "picket_digest_pending",
+            "Findings that wait to be digested",
+            findings as f64,
+        );
     }
 
     pub(super) fn request(&self, method: &str, route: &str, status: u16, took: Duration) {
@@ -87,6 +118,26 @@ impl Metrics {
                 "picket_requests_refused_total",
                 "Requests over the rate limit",
                 &self.refused,
+            ),
+            (
+                "picket_digest_findings_total",
+                "Findings digested here",
+                &self.digested,
+            ),
+            (
+                "picket_digest_skipped_total",
+                "Findings that lead to nothing, since their facts cannot be read or stored",
+                &self.digest_skipped,
+            ),
+            (
+                "picket_issues_opened_total",
+                "Issues opened here",
+                &self.issues_opened,
+            ),
+            (
+                "picket_issues_reopened_total",
+                "Issues that came back, as seen here",
+                &self.issues_reopened,
             ),
         ];
         for (name, help, count) in counters {

@@ -97,6 +97,7 @@ pub fn finding(sensor: Uuid, uid: &str, time: Micros, projects: &[Uuid]) -> NewF
         },
         projects: projects.to_vec(),
         ocsf: json!({"finding_info": {"uid": uid}}),
+        facts: json!({}),
     }
 }
 

@@ -40,3 +40,64 @@ CREATE TABLE graph_edges (
 CREATE INDEX graph_edges_back ON graph_edges (project, dst, kind, src);
 -- By days: an index on the time itself would be written at every sighting.
 CREATE INDEX graph_edges_day ON graph_edges (seen_day);
+-- Findings that were not looked at yet: what they lead to is made of their facts.
+-- A row comes with its finding and goes when that is done. Its pages are used again
+-- and again: they are cleaned often.
+CREATE TABLE findings_pending (
+    finding_id uuid PRIMARY KEY,
+    facts      jsonb NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000);
+
+-- What a person works on: one for each fingerprint, reopened when it comes back.
+CREATE TABLE issues (
+    id           uuid PRIMARY KEY,
+    fingerprint  text NOT NULL,
+    fingerprint_version bigint NOT NULL,
+    version      bigint NOT NULL,
+    status       text NOT NULL CHECK (status IN ('open', 'in_progress', 'resolved', 'rejected')),
+    reason       text,
+    comment      text,
+    severity     bigint NOT NULL,
+    severity_set boolean NOT NULL DEFAULT false,
+    title        text NOT NULL,
+    rule         text NOT NULL,
+    host         text NOT NULL,
+    namespace    text,
+    image        text,
+    assignee     uuid REFERENCES users (id),
+    count        bigint NOT NULL,
+    first_seen   bigint NOT NULL,
+    last_seen    bigint NOT NULL,
+    opened_at    bigint NOT NULL,
+    due_at       bigint NOT NULL,
+    closed_at    bigint,
+    reopened     bigint NOT NULL DEFAULT 0,
+    changed_at   bigint NOT NULL,
+    -- What the last digest that wrote the row did to it.
+    event        text NOT NULL,
+    UNIQUE (fingerprint, fingerprint_version)
+);
+CREATE INDEX issues_seen ON issues (last_seen, id);
+CREATE INDEX issues_status ON issues (status, last_seen, id);
+CREATE INDEX issues_rule ON issues (rule, last_seen, id);
+CREATE INDEX issues_host ON issues (host, last_seen, id);
+CREATE INDEX issues_assignee ON issues (assignee, last_seen, id) WHERE assignee IS NOT NULL;
+
+-- The projects that its findings were in.
+CREATE TABLE issue_projects (
+    issue_id   uuid NOT NULL,
+    project_id uuid NOT NULL,
+    PRIMARY KEY (issue_id, project_id)
+);
+
+-- What was said and done about it.
+CREATE TABLE issue_notes (
+    id       uuid PRIMARY KEY,
+    issue_id uuid NOT NULL REFERENCES issues (id) ON DELETE CASCADE,
+    at       bigint NOT NULL,
+    author   text NOT NULL,
+    text     text NOT NULL
+);
+CREATE INDEX issue_notes_issue ON issue_notes (issue_id, id);
+CREATE TRIGGER issue_notes_no_update BEFORE UPDATE ON issue_notes
+    FOR EACH STATEMENT EXECUTE FUNCTION append_only();

@@ -44,3 +44,63 @@ CREATE TABLE graph_edges (
 CREATE INDEX graph_edges_back ON graph_edges (project, dst, kind, src);
 -- By days: an index on the time itself would be written at every sighting.
 CREATE INDEX graph_edges_day ON graph_edges (seen_day);
+-- Findings that were not looked at yet: what they lead to is made of their facts.
+-- A row comes with its finding and goes when that is done.
+CREATE TABLE findings_pending (
+    finding_id BLOB NOT NULL PRIMARY KEY,
+    facts      TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What a person works on: one for each fingerprint, reopened when it comes back.
+CREATE TABLE issues (
+    id           BLOB NOT NULL PRIMARY KEY,
+    fingerprint  TEXT NOT NULL,
+    fingerprint_version INTEGER NOT NULL,
+    version      INTEGER NOT NULL,
+    status       TEXT NOT NULL CHECK (status IN ('open', 'in_progress', 'resolved', 'rejected')),
+    reason       TEXT,
+    comment      TEXT,
+    severity     INTEGER NOT NULL,
+    severity_set INTEGER NOT NULL DEFAULT 0 CHECK (severity_set IN (0, 1)),
+    title        TEXT NOT NULL,
+    rule         TEXT NOT NULL,
+    host         TEXT NOT NULL,
+    namespace    TEXT,
+    image        TEXT,
+    assignee     BLOB REFERENCES users (id),
+    count        INTEGER NOT NULL,
+    first_seen   INTEGER NOT NULL,
+    last_seen    INTEGER NOT NULL,
+    opened_at    INTEGER NOT NULL,
+    due_at       INTEGER NOT NULL,
+    closed_at    INTEGER,
+    reopened     INTEGER NOT NULL DEFAULT 0,
+    changed_at   INTEGER NOT NULL,
+    -- What the last digest that wrote the row did to it.
+    event        TEXT NOT NULL,
+    UNIQUE (fingerprint, fingerprint_version)
+) STRICT;
+CREATE INDEX issues_seen ON issues (last_seen, id);
+CREATE INDEX issues_status ON issues (status, last_seen, id);
+CREATE INDEX issues_rule ON issues (rule, last_seen, id);
+CREATE INDEX issues_host ON issues (host, last_seen, id);
+CREATE INDEX issues_assignee ON issues (assignee, last_seen, id) WHERE assignee IS NOT NULL;
+
+-- The projects that its findings were in.
+CREATE TABLE issue_projects (
+    issue_id   BLOB NOT NULL,
+    project_id BLOB NOT NULL,
+    PRIMARY KEY (issue_id, project_id)
+) STRICT, WITHOUT ROWID;
+
+-- What was said and done about it.
+CREATE TABLE issue_notes (
+    id       BLOB NOT NULL PRIMARY KEY,
+    issue_id BLOB NOT NULL REFERENCES issues (id) ON DELETE CASCADE,
+    at       INTEGER NOT NULL,
+    author   TEXT NOT NULL,
+    text     TEXT NOT NULL
+) STRICT;
+CREATE INDEX issue_notes_issue ON issue_notes (issue_id, id);
+CREATE TRIGGER issue_notes_no_update BEFORE UPDATE ON issue_notes
+    BEGIN SELECT RAISE(ABORT, 'issue_notes is append-only'); END;

@@ -6,6 +6,8 @@ mod retention;
 mod sql;
 mod write;
 
+pub(crate) use sql::severity_of_row;
+
 use crate::basics::{Micros, Uuid};
 use crate::error::Result;
 use crate::page::{Page, PageSize};
@@ -63,6 +65,9 @@ pub struct NewFinding {
     pub projects: Vec<Uuid>,
     /// The whole of it, as OCSF.
     pub ocsf: Value,
+    /// What is made of it later is made of this: see [`Digest`](crate::Digest). At most
+    /// [`MAX_FACTS`](crate::limits::MAX_FACTS) bytes; more is left out.
+    pub facts: Value,
 }
 
 /// A finding, as a list shows it.

@@ -16,10 +16,18 @@ use picket_model::severity::Severity;
 use sea_query::{Expr, ExprTrait, Query};
 use serde_json::Value;
 
+/// The column `severity`.
+pub(crate) fn severity_of_row(row: &impl Columns) -> Result<Severity> {
+    let severity = row.int("severity")?;
+    Severity::ALL
+        .into_iter()
+        .find(|known| i64::from(*known as u8) == severity)
+        .ok_or_else(|| StoreError::damaged("severity", severity))
+}
+
 impl Record for FindingRow {
     fn read(row: &impl Columns) -> Result<FindingRow> {
         let number = |column, why: i64| StoreError::damaged(column, why);
-        let severity = row.int("severity")?;
         let disposition = row.int("disposition")?;
         Ok(FindingRow {
             id: row.id("id")?,
@@ -28,10 +36,7 @@ impl Record for FindingRow {
             received_at: row.int("received_at")?,
             columns: FindingColumns {
                 time: row.int("time")?,
-                severity: Severity::ALL
-                    .into_iter()
-                    .find(|known| i64::from(*known as u8) == severity)
-                    .ok_or_else(|| number("severity", severity))?,
+                severity: severity_of_row(row)?,
                 disposition: [Disposition::Blocked, Disposition::Logged]
                     .into_iter()
                     .find(|known| i64::from(known.id()) == disposition)

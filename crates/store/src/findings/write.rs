@@ -6,9 +6,10 @@ use crate::changes::Change;
 use crate::db::{Link, One, in_dialect, sql};
 use crate::error::{Result, StoreError};
 use crate::limits::{
-    MAX_FINDING_JSON, MAX_FINDING_TEXT, MAX_FINDING_UID, MAX_PROJECTS, clip, without_nul,
+    MAX_FACTS, MAX_FINDING_JSON, MAX_FINDING_TEXT, MAX_FINDING_UID, MAX_PROJECTS, clip, without_nul,
 };
 use sea_query::{Expr, OnConflict, Query};
+use serde_json::Value;
 use std::collections::HashSet;
 
 /// Rows of one INSERT. A database allows only so many bound values; and a full
@@ -42,6 +43,7 @@ pub(super) fn prepare(findings: Vec<NewFinding>) -> (Vec<Ready>, Vec<Delivered>)
         if json.contains("\\u0000") {
             finding.ocsf = without_nul(finding.ocsf);
         }
+        finding.facts = checked(finding.facts);
         let bytes = json.len() as i64;
         finding.columns = cut(finding.columns);
         finding.projects.sort_unstable();
@@ -56,6 +58,18 @@ pub(super) fn prepare(findings: Vec<NewFinding>) -> (Vec<Ready>, Vec<Delivered>)
     let key = |ready: &Ready| (ready.finding.sensor, ready.finding.uid.clone());
     ready.sort_by_cached_key(key);
     (ready, answers)
+}
+
+/// Facts that may be stored; null for those that may not: no finding is lost for them.
+fn checked(facts: Value) -> Value {
+    let json = facts.to_string();
+    if json.len() > MAX_FACTS {
+        return Value::Null;
+    }
+    if json.contains("\\u0000") {
+        return without_nul(facts);
+    }
+    facts
 }
 
 fn check(finding: &NewFinding, json: usize) -> Result<(), &'static str> {
@@ -99,6 +113,7 @@ pub(super) async fn store<L: Link>(
 ) -> Result<Vec<(usize, Uuid)>> {
     let mut new = Vec::new();
     let (mut bytes, mut bodies, mut projects) = (0, Vec::new(), Vec::new());
+    let mut pending = Vec::new();
     let mut ready = ready.into_iter().peekable();
     while ready.peek().is_some() {
         let chunk: Vec<Ready> = ready.by_ref().take(ROWS).collect();
@@ -117,6 +132,7 @@ pub(super) async fn store<L: Link>(
                 ]);
             }
             bodies.push([item.id.into(), item.finding.ocsf.into()]);
+            pending.push([item.id.into(), item.finding.facts.into()]);
         }
     }
     if new.is_empty() {
@@ -125,6 +141,8 @@ pub(super) async fn store<L: Link>(
     insert_rows(link, "finding_bodies", ["finding_id", "ocsf"], bodies).await?;
     let columns = ["project_id", "time", "finding_id"];
     insert_rows(link, "finding_projects", columns, projects).await?;
+    let columns = ["finding_id", "facts"];
+    insert_rows(link, "findings_pending", columns, pending).await?;
     link.announce(Change::Findings).await?;
     // Last, since its row is held until the commit.
     count(link, new.len() as i64, bytes).await?;

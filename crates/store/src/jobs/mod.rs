@@ -6,6 +6,8 @@
 
 mod sql;
 
+pub(crate) use sql::add;
+
 use crate::basics::{Cause, Micros, Uuid};
 use crate::error::Result;
 use crate::page::{Page, PageSize};

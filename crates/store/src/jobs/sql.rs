@@ -5,13 +5,26 @@ use super::{DeadJob, Job, Jobs, NewJob, back_off};
 use crate::audit::{self, Deed};
 use crate::basics::{Cause, Micros, Uuid, new_id};
 use crate::changes::Change;
-use crate::db::{Backend, Columns, Dialect, Link, One, Record, sql};
+use crate::db::{Backend, Columns, Dialect, Link, One, Record, in_dialect, sql};
 use crate::error::{Result, StoreError};
 use crate::limits::{self, MAX_JOB_ERROR, MAX_JOBS, clip};
 use crate::page::{Page, PageSize};
 use crate::store::SqlStore;
 use async_trait::async_trait;
+use sea_query::{Expr, OnConflict, Query};
 use serde_json::json;
+
+/// Rows of one INSERT.
+const ROWS: usize = 100;
+const COLUMNS: [&str; 7] = [
+    "id",
+    "queue",
+    "key",
+    "payload",
+    "due_at",
+    "max_attempts",
+    "created_at",
+];
 
 impl Record for Job {
     fn read(row: &impl Columns) -> Result<Job> {
@@ -86,38 +99,62 @@ fn lost(job: &Job) -> StoreError {
     StoreError::not_found("lease on job", job.id)
 }
 
+fn check(job: &NewJob) -> Result<()> {
+    limits::name("queue", &job.queue)?;
+    if let Some(key) = &job.key {
+        limits::name("key", key)?;
+    }
+    limits::json("payload", &job.payload)
+}
+
+/// Adds jobs, within somebody's unit of work, in the order of their keys; gives the ids
+/// of those whose key was free.
+pub(crate) async fn add<L: Link>(
+    link: &mut L,
+    mut jobs: Vec<NewJob>,
+    now: Micros,
+) -> Result<Vec<Uuid>> {
+    jobs.iter().try_for_each(check)?;
+    jobs.sort_by(|one, other| (&one.queue, &one.key).cmp(&(&other.queue, &other.key)));
+    let mut added = Vec::new();
+    let mut jobs = jobs.into_iter().peekable();
+    while jobs.peek().is_some() {
+        let mut query = Query::insert();
+        query
+            .into_table("jobs")
+            .columns(COLUMNS)
+            .on_conflict(OnConflict::new().do_nothing().to_owned())
+            .returning_col("id");
+        for job in jobs.by_ref().take(ROWS) {
+            query
+                .values([
+                    Expr::val(new_id()),
+                    Expr::val(job.queue),
+                    Expr::val(job.key),
+                    Expr::val(job.payload),
+                    Expr::val(job.due_at),
+                    Expr::val(i64::from(job.max_attempts.max(1))),
+                    Expr::val(now),
+                ])
+                .map_err(|why| StoreError::damaged("a statement", why))?;
+        }
+        let insert = in_dialect("adding jobs", L::DIALECT, &query);
+        let ids = link.fetch::<One<Uuid>>(insert).await?;
+        added.extend(ids.into_iter().map(|One(id)| id));
+    }
+    if !added.is_empty() {
+        link.announce(Change::Jobs).await?;
+    }
+    Ok(added)
+}
+
 #[async_trait]
 impl<B: Backend> Jobs for SqlStore<B> {
     async fn add_job(&self, job: NewJob, now: Micros) -> Result<Option<Uuid>> {
-        limits::name("queue", &job.queue)?;
-        if let Some(key) = &job.key {
-            limits::name("key", key)?;
-        }
-        limits::json("payload", &job.payload)?;
+        check(&job)?;
         self.0
             .write(move |link| {
-                Box::pin(async move {
-                    let id = new_id();
-                    let insert = sql(
-                        "adding a job",
-                        "INSERT INTO jobs \
-                         (id, queue, key, payload, due_at, max_attempts, created_at) \
-                         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-                    );
-                    let insert = insert
-                        .bind(id)
-                        .bind(job.queue)
-                        .bind(job.key)
-                        .bind(job.payload)
-                        .bind(job.due_at)
-                        .bind(i64::from(job.max_attempts.max(1)))
-                        .bind(now);
-                    if link.execute(insert).await? == 0 {
-                        return Ok(None);
-                    }
-                    link.announce(Change::Jobs).await?;
-                    Ok(Some(id))
-                })
+                Box::pin(async move { Ok(add(link, vec![job], now).await?.into_iter().next()) })
             })
             .await
     }

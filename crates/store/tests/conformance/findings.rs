@@ -31,6 +31,7 @@ pub fn finding(sensor: Uuid, uid: &str, time: i64) -> NewFinding {
         },
         projects: Vec::new(),
         ocsf: json!({"finding_info": {"uid": uid}}),
+        facts: json!({}),
     }
 }
 

@@ -16,6 +16,7 @@ mod audit;
 mod bundles;
 mod changes;
 mod definitions;
+mod digest;
 mod findings;
 mod graph;
 mod jobs;
@@ -70,6 +71,13 @@ suite! {
         names_are_unique_until_deleted,
         filters_and_pages,
         what_is_too_long_is_refused;
+    digest:
+        findings_of_a_fingerprint_are_one_issue,
+        two_replicas_count_each_finding_once,
+        a_digester_that_panics_skips_its_finding_alone,
+        a_finding_that_cannot_be_stored_holds_up_no_other,
+        what_retention_deletes_is_not_digested,
+        jobs_are_added_with_what_they_are_for;
     findings:
         a_second_delivery_stores_nothing,
         deliveries_at_once_store_each_finding_once,

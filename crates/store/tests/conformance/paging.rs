@@ -144,6 +144,7 @@ pub async fn pages_equal_filtering_in_memory(case: &Case) {
                 columns,
                 projects,
                 ocsf: json!({}),
+                facts: json!({}),
             }
         })
         .collect();

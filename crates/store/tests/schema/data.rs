@@ -143,6 +143,7 @@ pub async fn fill(store: &dyn Store) {
         },
         projects: vec![project],
         ocsf: json!({"class_uid": 2004, "message": "it's"}),
+        facts: json!({}),
     };
     store.store_findings(vec![finding], NOW).await.unwrap();
     let job = NewJob {

@@ -89,6 +89,14 @@ fn the_contract() {
         assert_eq!(json.pointer(pointer), Some(&wanted), "{pointer}");
     }
     assert_eq!(json.pointer("/ext/responses"), None);
+    assert_eq!(json.pointer("/ext/rule/issue"), None);
+}
+
+#[test]
+fn it_carries_that_the_rule_wants_an_issue() {
+    let mut finding = finding(vec![]);
+    Arc::make_mut(&mut finding.rule).outputs.issue = true;
+    assert_eq!(written(&finding)["ext"]["rule"]["issue"], true);
 }
 
 #[test]

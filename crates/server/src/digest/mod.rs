@@ -1,0 +1,54 @@
+//! What findings lead to.
+//!
+//! ```text
+//! intake: OCSF ─ Facts ─► store: findings, findings_pending
+//!                               │  task: whenever there are some
+//!                               ▼
+//!              Store::digest ─ Reader ─┬─ issues: what opens one, or is counted in one
+//!                                      ├─ graph: who did what to whom
+//!                                      └─ …
+//! ```
+//! What is made of a finding is made here, of its columns and [`Facts`], without input
+//! or output; the store calls it, and writes all of it in the transaction in which the
+//! finding is no longer pending.
+
+mod facts;
+mod graph;
+pub(crate) mod hosts;
+mod issues;
+mod task;
+
+pub(crate) use facts::Facts;
+pub(crate) use task::run;
+
+use picket_store::{Digester, FindingWrites, IssueChange, IssueWrites, PendingFinding};
+
+/// Reads findings, and says what they lead to.
+#[derive(Debug, Default)]
+pub(crate) struct Reader {}
+
+impl Digester for Reader {
+    fn findings(&self, pending: &[PendingFinding]) -> FindingWrites {
+        let mut skipped = 0;
+        let mut read = Vec::with_capacity(pending.len());
+        for finding in pending {
+            match Facts::read(&finding.facts) {
+                Some(facts) => read.push((finding, facts)),
+                None => skipped += 1,
+            }
+        }
+        FindingWrites {
+            openings: issues::openings(&read),
+            graph: graph::of_findings(&read),
+            jobs: Vec::new(),
+            skipped,
+        }
+    }
+
+    fn issues(&self, changes: &[IssueChange]) -> IssueWrites {
+        IssueWrites {
+            graph: graph::of_issues(changes),
+            ..IssueWrites::default()
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Issues: what a person works on. Findings of one fingerprint are one issue, for
+//! good: it is counted on, and reopened when it comes back.
+//!
+//! ```text
+//!          ┌────────── somebody says so ──────────┐
+//! finding ─► open ◄──► in progress ──► resolved ──┤
+//!             ▲ │           │             │       ▼
+//!             │ └───────────┴──────► rejected (counted, stays rejected)
+//!             └─ a finding from after the resolution
+//! ```
+
+mod open;
+
+pub(crate) use open::open;
+
+use crate::basics::{Micros, Uuid};
+use crate::findings::Fingerprint;
+use picket_model::severity::Severity;
+
+/// Where the work on an issue stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IssueStatus {
+    /// Nobody has begun.
+    Open,
+    /// Somebody works on it.
+    InProgress,
+    /// It is over. A finding from after that reopens it.
+    Resolved,
+    /// It is none, and why. Findings are counted and change nothing.
+    Rejected,
+}
+
+impl IssueStatus {
+    /// All of them.
+    pub const ALL: [IssueStatus; 4] = [
+        IssueStatus::Open,
+        IssueStatus::InProgress,
+        IssueStatus::Resolved,
+        IssueStatus::Rejected,
+    ];
+
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            IssueStatus::Open => "open",
+            IssueStatus::InProgress => "in_progress",
+            IssueStatus::Resolved => "resolved",
+            IssueStatus::Rejected => "rejected",
+        }
+    }
+
+    /// The status of a word.
+    pub fn of_name(name: &str) -> Option<IssueStatus> {
+        Self::ALL.into_iter().find(|status| status.name() == name)
+    }
+
+    /// Whether nothing is left to do.
+    pub const fn is_closed(self) -> bool {
+        matches!(self, IssueStatus::Resolved | IssueStatus::Rejected)
+    }
+}
+
+/// Why an issue was rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rejection {
+    /// The rule matched what it should not.
+    FalsePositive,
+    /// It is so, and may stay so.
+    AcceptedRisk,
+    /// Another issue is about the same.
+    Duplicate,
+    /// What the comment says.
+    Other,
+}
+
+impl Rejection {
+    /// All of them.
+    pub const ALL: [Rejection; 4] = [
+        Rejection::FalsePositive,
+        Rejection::AcceptedRisk,
+        Rejection::Duplicate,
+        Rejection::Other,
+    ];
+
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Rejection::FalsePositive => "false_positive",
+            Rejection::AcceptedRisk => "accepted_risk",
+            Rejection::Duplicate => "duplicate",
+            Rejection::Other => "other",
+        }
+    }
+
+    /// The reason of a word.
+    pub fn of_name(name: &str) -> Option<Rejection> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+}
+
+/// An issue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issue {
+    /// Its id.
+    pub id: Uuid,
+    /// Goes up with each change of what people work with: status, severity, assignee.
+    /// Not with each finding that is counted.
+    pub version: i64,
+    /// What its findings have in common.
+    pub fingerprint: Fingerprint,
+    /// Where the work on it stands.
+    pub status: IssueStatus,
+    /// Why it was rejected, if it was.
+    pub reason: Option<Rejection>,
+    /// What was said when the status was last changed.
+    pub comment: Option<String>,
+    /// How bad it is: the worst of its findings, unless somebody set it.
+    pub severity: Severity,
+    /// Whether somebody set the severity: findings do not change it then.
+    pub severity_set: bool,
+    /// One line for people: the rule's title.
+    pub title: String,
+    /// The rule that matched.
+    pub rule: String,
+    /// The host's name.
+    pub host: String,
+    /// The Kubernetes namespace.
+    pub namespace: Option<String>,
+    /// The container's image.
+    pub image: Option<String>,
+    /// The user who works on it.
+    pub assignee: Option<Uuid>,
+    /// How many findings there were, those that retention has deleted too.
+    pub count: i64,
+    /// When the first one happened.
+    pub first_seen: Micros,
+    /// When the last one happened.
+    pub last_seen: Micros,
+    /// When it was opened, or last reopened.
+    pub opened_at: Micros,
+    /// Until when it should be closed.
+    pub due_at: Micros,
+    /// When it was closed, if it is.
+    pub closed_at: Option<Micros>,
+    /// How often it came back.
+    pub reopened: i64,
+    /// When people or findings last changed what the version counts.
+    pub changed_at: Micros,
+}
+
+/// Findings of one fingerprint that open an issue, or are counted in the one that
+/// is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssueOpening {
+    /// What they have in common.
+    pub fingerprint: Fingerprint,
+    /// The worst of them.
+    pub severity: Severity,
+    /// One line for people.
+    pub title: String,
+    /// The rule that matched.
+    pub rule: String,
+    /// The host's name.
+    pub host: String,
+    /// The Kubernetes namespace.
+    pub namespace: Option<String>,
+    /// The container's image.
+    pub image: Option<String>,
+    /// When the first one happened.
+    pub first_seen: Micros,
+    /// When the last one happened.
+    pub last_seen: Micros,
+    /// How long people have for it, from when it is opened.
+    pub due_after: Micros,
+    /// All projects that they are in.
+    pub projects: Vec<Uuid>,
+    /// The findings; as many as they are, the count goes up.
+    pub findings: Vec<Uuid>,
+}
+
+/// What findings did to an issue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IssueEvent {
+    /// There was none: it was opened.
+    Opened,
+    /// It was resolved, and came back.
+    Reopened,
+    /// It is worse than it was.
+    Raised,
+    /// It was counted, nothing else.
+    Counted,
+}
+
+impl IssueEvent {
+    const ALL: [IssueEvent; 4] = [
+        IssueEvent::Opened,
+        IssueEvent::Reopened,
+        IssueEvent::Raised,
+        IssueEvent::Counted,
+    ];
+
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            IssueEvent::Opened => "opened",
+            IssueEvent::Reopened => "reopened",
+            IssueEvent::Raised => "raised",
+            IssueEvent::Counted => "counted",
+        }
+    }
+
+    pub(crate) fn of_name(name: &str) -> Option<IssueEvent> {
+        Self::ALL.into_iter().find(|event| event.name() == name)
+    }
+}
+
+/// An issue on which findings were counted, as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssueChange {
+    /// What they did to it.
+    pub event: IssueEvent,
+    /// The issue.
+    pub issue: Issue,
+    /// The findings.
+    pub findings: Vec<Uuid>,
+    /// The projects that these are in.
+    pub projects: Vec<Uuid>,
+}
