@@ -14,6 +14,7 @@ mod bundles;
 mod definitions;
 mod extract;
 mod findings;
+mod graph;
 mod guard;
 mod join_tokens;
 mod live;

@@ -1,8 +1,8 @@
 //! Every route, and the description made of them.
 
 use super::{
-    App, apply, audit, bundles, definitions, findings, guard, join_tokens, live, me, oidc, ops,
-    problem, projects, rollouts, sensors, session, tokens, users,
+    App, apply, audit, bundles, definitions, findings, graph, guard, join_tokens, live, me, oidc,
+    ops, problem, projects, rollouts, sensors, session, tokens, users,
 };
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
@@ -91,6 +91,11 @@ fn v1() -> OpenApiRouter<App> {
         .routes(routes!(findings::list))
         .routes(routes!(live::stream))
         .routes(routes!(findings::get))
+        .routes(routes!(graph::search))
+        .routes(routes!(graph::get))
+        .routes(routes!(graph::neighbours))
+        .routes(routes!(graph::radius))
+        .routes(routes!(graph::path))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
         .layer(DefaultBodyLimit::max(body_limit("")))

@@ -13,6 +13,7 @@ mod client;
 mod files;
 mod findings;
 mod fuzz;
+mod graph;
 mod lab;
 mod oidc;
 mod openapi;
@@ -67,6 +68,9 @@ suite! {
         live_ones_come_as_they_are_stored,
         a_stream_ends_with_its_token,
         projects_hide_findings;
+    graph:
+        findings_and_issues_stand_in_the_graph,
+        projects_hide_nodes_and_paths;
     files:
         a_folder_is_applied_once,
         what_is_wrong_is_applied_not_at_all,

@@ -40,6 +40,7 @@ struct Names {
     rollout: Uuid,
     join: String,
     token: String,
+    node: Uuid,
 }
 
 fn endpoint(
@@ -65,6 +66,8 @@ fn endpoint(
         names.sensor.to_string()
     } else if template.contains("/findings/") {
         names.finding.clone()
+    } else if template.contains("/graph/nodes/") {
+        names.node.to_string()
     } else if template.contains("/rollouts/") {
         names.rollout.to_string()
     } else if template.contains("/tokens/") {
@@ -79,6 +82,7 @@ fn endpoint(
         .replace("{version}", "1");
     match template {
         "/api/v1/bundles" => path += "?scope=quiet",
+        "/api/v1/graph/path" => path += &format!("?from={0}&to={0}", names.node),
         "/api/v1/users/{name}/grants" if method == "DELETE" => {
             path += "?role=viewer&project=payments"
         }
@@ -187,6 +191,11 @@ fn table(names: &Names) -> Vec<Endpoint> {
         shared(get("/api/v1/findings", role(Viewer))),
         shared(get("/api/v1/findings/stream", role(Viewer))),
         get("/api/v1/findings/{id}", role(Viewer)),
+        shared(get("/api/v1/graph/nodes", role(Viewer))),
+        get("/api/v1/graph/nodes/{id}", role(Viewer)),
+        get("/api/v1/graph/nodes/{id}/neighbours", role(Viewer)),
+        get("/api/v1/graph/nodes/{id}/radius", role(Viewer)),
+        get("/api/v1/graph/path", role(Viewer)),
         get("/api/v1/audit", role(Admin)),
         get("/api/v1/audit/verify", role(Admin)),
         // What changes something, and what takes it away last.
@@ -382,6 +391,7 @@ fn build(lab: &Lab) -> Names {
             .await;
         begun.unwrap().id
     });
+    let node = world::graph(lab, &[project]);
     lab.user("bob", &[]);
     let token = admin.post("/api/v1/users/bob/tokens", json!({"name": "old"}));
     let join = admin.post("/api/v1/join-tokens", json!({}));
@@ -391,6 +401,7 @@ fn build(lab: &Lab) -> Names {
         rollout,
         join: join.expect(201).json()["id"].as_str().unwrap().to_owned(),
         token: token.expect(201).json()["id"].as_str().unwrap().to_owned(),
+        node,
     }
 }
 
