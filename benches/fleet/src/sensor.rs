@@ -176,7 +176,7 @@ impl Sensor {
 
     /// Verifies a bundle and takes it, as a sensor whose kernel takes everything.
     async fn offered(&mut self, line: &Line, offer: wire::Offer) -> Result<()> {
-        let verified = match self.world.trusted.verify(&offer.envelope) {
+        let verified = match self.world.trusted.verify(&offer.open()?) {
             Ok(verified) if verified.bundle().scope == offer.scope => verified,
             _ => {
                 add(&self.world.counters.refused, 1);
@@ -216,6 +216,7 @@ impl Sensor {
             host: self.host.clone(),
             facts: facts(),
             applied: self.applied.clone(),
+            unpacks: true,
         }
     }
 

@@ -12,7 +12,7 @@ fn the_generated_code_is_current() {
     let out = tempfile::tempdir().unwrap();
     tonic_prost_build::configure()
         .build_transport(false)
-        .bytes(".picket.fleet.v1.Offer.envelope")
+        .bytes(".picket.fleet.v1.Offer")
         .bytes(".picket.fleet.v1.Findings.ocsf")
         .out_dir(out.path())
         .compile_fds(files)

@@ -1,7 +1,7 @@
 //! What the control plane keeps.
 //!
 //! ```text
-//! server ─► Store: Access, AuditLog, Bundles, Definitions, Findings, JoinTokens, Jobs, Sensors
+//! server ─► Store: Access, AuditLog, Bundles, Definitions, Digest, Findings, Graph, Jobs, Sensors, …
 //!             │  one implementation, in SQL that both databases understand
 //!             ▼
 //!           Backend ─┬─ sqlite     one file, one writer task, group commit

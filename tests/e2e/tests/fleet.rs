@@ -136,9 +136,9 @@ impl Stage1 {
             expires_at: None,
         };
         let bundle = self.control.ask(store.publish(bundle, &cause("test")))?;
-        if !matches!(before.state, RolloutState::Done | RolloutState::RolledBack) {
+        if before.state.is_under_way() {
             let progress = serde_json::json!({"superseded_by": version});
-            let state = RolloutState::RolledBack;
+            let state = RolloutState::Superseded;
             let by = cause("test");
             self.control.ask(store.move_rollout(
                 before.id,

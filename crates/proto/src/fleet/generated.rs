@@ -110,6 +110,9 @@ pub struct Hello {
     pub facts: ::prost::alloc::vec::Vec<u8>,
     #[prost(message, optional, tag = "6")]
     pub applied: ::core::option::Option<Applied>,
+    /// It reads `Offer.packed`.
+    #[prost(bool, tag = "7")]
+    pub unpacks: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Welcome {
@@ -268,9 +271,12 @@ pub struct Offer {
     pub scope: ::prost::alloc::string::String,
     #[prost(uint64, tag = "2")]
     pub version: u64,
-    /// The signed bundle, as picket-proto's `bundle` verifies it.
+    /// The signed bundle, as picket-proto's `bundle` verifies it; empty if it comes packed.
     #[prost(bytes = "bytes", tag = "3")]
     pub envelope: ::prost::bytes::Bytes,
+    /// The same in the zlib format (RFC 1950), to those who said that they unpack.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub packed: ::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BundleAnswer {

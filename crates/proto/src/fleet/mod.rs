@@ -11,6 +11,7 @@
 //! ```
 
 mod join;
+mod packing;
 
 /// Messages and service, as `proto/fleet.proto` has them.
 #[allow(missing_docs, clippy::all, clippy::pedantic)]
@@ -19,6 +20,7 @@ pub mod wire {
 }
 
 pub use join::{BadJoinToken, JoinToken, hash_of_authority, hash_of_secret};
+pub use packing::{BadPacking, pack};
 
 /// Raised when a message changes its meaning. A server takes sensors of this
 /// version and of the one before it.

@@ -196,6 +196,7 @@ impl Stream<'_> {
             host: config.hostname.clone(),
             facts: self.session.facts(),
             applied: self.with_kept(|kept| kept.current().map(heartbeat::applied)),
+            unpacks: true,
         }
     }
 
@@ -272,14 +273,13 @@ impl Stream<'_> {
             self.waiting = Some(offer);
             return Ok(());
         }
-        let admitted = self
-            .trusted
-            .verify(&offer.envelope)
-            .map_err(|why| why.to_string())
-            .and_then(|verified| {
-                let admission = self.with_kept(|kept| kept.admit(&verified, now_us()))?;
-                Ok((verified, admission))
-            });
+        let opened = offer.open().map_err(|why| why.to_string());
+        let admitted = opened.and_then(|envelope| {
+            let verified = self.trusted.verify(&envelope);
+            let verified = verified.map_err(|why| why.to_string())?;
+            let admission = self.with_kept(|kept| kept.admit(&verified, now_us()))?;
+            Ok((verified, envelope, admission))
+        });
         let answer = |outcome: wire::Outcome, why: &str| wire::BundleAnswer {
             scope: offer.scope.clone(),
             version: offer.version,
@@ -293,17 +293,17 @@ impl Stream<'_> {
                 let answer = answer(wire::Outcome::Refused, &why);
                 self.send(from_sensor::Said::Bundle(answer)).await
             }
-            Ok((_, Admission::InForce)) => {
+            Ok((.., Admission::InForce)) => {
                 let answer = answer(wire::Outcome::InForce, "");
                 self.send(from_sensor::Said::Bundle(answer)).await
             }
-            Ok((verified, Admission::Apply)) => {
+            Ok((verified, envelope, Admission::Apply)) => {
                 let projects = self.with_kept(|kept| kept.projects().to_vec());
                 let rules = kept::rules(&verified, &projects);
                 let host = self.session.host.clone();
                 self.applying = Some(Applying {
                     verified,
-                    envelope: offer.envelope,
+                    envelope,
                     work: tokio::task::spawn_blocking(move || host.apply(rules)),
                 });
                 Ok(())

@@ -25,7 +25,7 @@ pub(super) struct RolloutView {
     bundle: String,
     /// To whom.
     scope: String,
-    /// `canary`, `full`, `halted`, `done` or `rolled_back`.
+    /// `canary`, `full`, `halted`, `done`, `rolled_back` or `superseded`.
     state: String,
     /// Goes up with each change.
     version: i64,

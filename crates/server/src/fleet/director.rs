@@ -272,11 +272,6 @@ fn planned(rollout: &Rollout) -> Option<Planned> {
     serde_json::from_value(rollout.plan.clone()).ok()
 }
 
-fn superseded(rollout: &Rollout) -> bool {
-    let progress: Progress = serde_json::from_value(rollout.progress.clone()).unwrap_or_default();
-    progress.superseded_by.is_some()
-}
-
 fn cause(reason: &str) -> Cause {
     Cause {
         actor: ACTOR.to_owned(),
@@ -303,10 +298,10 @@ impl Scope<'_> {
                         .await?;
                 }
             }
-            (Some(last), known) if last.state == RolloutState::RolledBack && !superseded(&last) => {
+            (Some(last), known) if last.state == RolloutState::RolledBack => {
                 self.bring_back(&last, known, desired).await?;
             }
-            (Some(last), Some(known)) if last.state != RolloutState::RolledBack => {
+            (Some(last), Some(known)) if last.state != RolloutState::Superseded => {
                 self.follow(last, known, desired).await?;
             }
             // Taken away for one that did not come, or not readable: make a new one.
@@ -359,11 +354,7 @@ impl Scope<'_> {
 
     /// The definitions have changed: what is under way gives way.
     async fn supersede(&self, last: Rollout, files: Vec<RuleFile>) -> Result<()> {
-        let under_way = matches!(
-            last.state,
-            RolloutState::Canary | RolloutState::Full | RolloutState::Halted
-        );
-        if under_way {
+        if last.state.is_under_way() {
             let next = self.shared.store.latest_version(self.name).await? + 1;
             let progress: Progress =
                 serde_json::from_value(last.progress.clone()).unwrap_or_default();
@@ -377,7 +368,7 @@ impl Scope<'_> {
                 .move_rollout(
                     last.id,
                     last.version,
-                    RolloutState::RolledBack,
+                    RolloutState::Superseded,
                     serde_json::to_value(progress).unwrap_or_default(),
                     &cause(&reason),
                 )
@@ -541,8 +532,7 @@ impl Scope<'_> {
 
     async fn target(&self) -> Result<Target> {
         let last = rollout::last(&*self.shared.store, self.name).await?;
-        let rolling = last
-            .filter(|last| !matches!(last.state, RolloutState::Done | RolloutState::RolledBack));
+        let rolling = last.filter(|last| last.state.is_under_way());
         Ok(Target {
             stable: self.stable().await?,
             rolling: rolling.and_then(|rollout| {

@@ -38,7 +38,7 @@ use bytes::Bytes;
 use heartbeats::Heartbeats;
 use hub::Hub;
 use picket_proto::bundle::SigningKey;
-use picket_proto::fleet::{JoinToken, hash_of_authority};
+use picket_proto::fleet::{JoinToken, hash_of_authority, pack};
 use picket_store::{Cause, Micros, Store, Uuid};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -66,28 +66,40 @@ struct Shared {
     counters: Counters,
     census: std::sync::Mutex<Census>,
     /// Signed bytes that sensors were given lately.
-    bundles: tokio::sync::Mutex<VecDeque<(Uuid, Bytes)>>,
+    bundles: tokio::sync::Mutex<VecDeque<(Uuid, Signed)>>,
 }
 
 /// Bundles kept in memory: what is rolled out at one time, and what is stable, of
 /// some scopes.
 const BUNDLES: usize = 16;
 
+/// A bundle's signed bytes, as they go out.
+#[derive(Debug, Clone)]
+struct Signed {
+    envelope: Bytes,
+    /// For sensors that unpack.
+    packed: Bytes,
+}
+
 /// Sensors whose rules' states are being stored at one time.
 const REPORTS: usize = 16;
 
 impl Shared {
     /// A bundle's signed bytes. Thousands of sensors ask for the same one at once:
-    /// it is read once.
-    async fn bundle(&self, id: Uuid) -> picket_store::Result<Bytes> {
+    /// it is read and packed once.
+    async fn bundle(&self, id: Uuid) -> picket_store::Result<Signed> {
         let mut kept = self.bundles.lock().await;
-        if let Some((_, bytes)) = kept.iter().find(|(found, _)| *found == id) {
-            return Ok(bytes.clone());
+        if let Some((_, signed)) = kept.iter().find(|(found, _)| *found == id) {
+            return Ok(signed.clone());
         }
-        let bytes = Bytes::from(self.store.bundle_bytes(id).await?);
+        let envelope = Bytes::from(self.store.bundle_bytes(id).await?);
+        let signed = Signed {
+            packed: pack(&envelope),
+            envelope,
+        };
         kept.truncate(BUNDLES - 1);
-        kept.push_front((id, bytes.clone()));
-        Ok(bytes)
+        kept.push_front((id, signed.clone()));
+        Ok(signed)
     }
 }
 

@@ -6,6 +6,7 @@ use super::members::Membership;
 use super::service::{check_protocol, ended, refused};
 use super::{Counters, Shared, findings, heartbeats, now};
 use crate::intake::Origin;
+use bytes::Bytes;
 use picket_proto::fleet::wire::{self, from_sensor, from_server};
 use picket_proto::fleet::{MAX_RULES, PROTOCOL};
 use picket_store::{AppliedBundle, Labels, RuleStatus, Sensor, limits};
@@ -64,6 +65,8 @@ struct Line<'s> {
     applied: Option<AppliedBundle>,
     /// What it was offered last.
     offered: Option<Wanted>,
+    /// It reads bundles that are packed.
+    unpacks: bool,
 }
 
 async fn converse(
@@ -106,6 +109,7 @@ async fn converse(
         membership,
         applied: hello.applied.as_ref().and_then(heartbeats::applied),
         offered: None,
+        unpacks: hello.unpacks,
     };
     // Whatever the line waits for, such as a sensor that does not read: this ends it.
     let mut ending = standing.clone();
@@ -270,14 +274,19 @@ impl Line<'_> {
         let Some(wanted) = self.wanted(targets) else {
             return Ok(());
         };
-        let envelope = self.shared.bundle(wanted.bundle).await;
-        let envelope = envelope.map_err(|why| refused(&why))?;
+        let signed = self.shared.bundle(wanted.bundle).await;
+        let signed = signed.map_err(|why| refused(&why))?;
+        let (envelope, packed) = match self.unpacks {
+            true => (Bytes::new(), signed.packed),
+            false => (signed.envelope, Bytes::new()),
+        };
         self.offered = Some(wanted);
         Counters::add(&self.shared.counters.offers, 1);
         self.say(from_server::Said::Offer(wire::Offer {
             scope: self.membership.scope.clone(),
             version: wanted.version.unsigned_abs(),
             envelope,
+            packed,
         }))
         .await
     }

@@ -44,6 +44,8 @@ CREATE TABLE graph_edges (
 CREATE INDEX graph_edges_back ON graph_edges (project, dst, kind, src);
 -- By days: an index on the time itself would be written at every sighting.
 CREATE INDEX graph_edges_day ON graph_edges (seen_day);
+-- A roll-out that gave way to a newer one was called rolled back.
+UPDATE rollouts SET state = 'superseded' WHERE state = 'rolled_back' AND progress LIKE '%"superseded_by":%';
 -- Findings that were not looked at yet: what they lead to is made of their facts.
 -- A row comes with its finding and goes when that is done.
 CREATE TABLE findings_pending (

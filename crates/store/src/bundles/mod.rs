@@ -59,16 +59,19 @@ pub enum RolloutState {
     Done,
     /// Taken back.
     RolledBack,
+    /// A newer one took its place before it was everywhere.
+    Superseded,
 }
 
 impl RolloutState {
     /// Every state.
-    pub const ALL: [RolloutState; 5] = [
+    pub const ALL: [RolloutState; 6] = [
         RolloutState::Canary,
         RolloutState::Full,
         RolloutState::Halted,
         RolloutState::Done,
         RolloutState::RolledBack,
+        RolloutState::Superseded,
     ];
 
     /// Its name.
@@ -79,6 +82,7 @@ impl RolloutState {
             RolloutState::Halted => "halted",
             RolloutState::Done => "done",
             RolloutState::RolledBack => "rolled_back",
+            RolloutState::Superseded => "superseded",
         }
     }
 
@@ -88,16 +92,24 @@ impl RolloutState {
             .find(|state| state.name() == name)
     }
 
+    /// Whether it is neither at its end nor taken away. A scope has one such at a time.
+    pub const fn is_under_way(self) -> bool {
+        matches!(
+            self,
+            RolloutState::Canary | RolloutState::Full | RolloutState::Halted
+        )
+    }
+
     /// Whether it may follow on `self`. What is done can still be taken back; what
-    /// was taken back is over.
+    /// was taken back, or gave way, is over.
     pub fn may_become(self, next: RolloutState) -> bool {
-        use RolloutState::{Canary, Done, Full, Halted, RolledBack};
+        use RolloutState::{Canary, Done, Full, Halted, RolledBack, Superseded};
         match self {
-            Canary => matches!(next, Canary | Full | Halted | RolledBack),
-            Full => matches!(next, Full | Halted | Done | RolledBack),
-            Halted => matches!(next, Canary | Full | Halted | RolledBack),
+            Canary => matches!(next, Canary | Full | Halted | RolledBack | Superseded),
+            Full => matches!(next, Full | Halted | Done | RolledBack | Superseded),
+            Halted => matches!(next, Canary | Full | Halted | RolledBack | Superseded),
             Done => next == RolledBack,
-            RolledBack => false,
+            RolledBack | Superseded => false,
         }
     }
 }

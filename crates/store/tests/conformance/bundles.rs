@@ -168,3 +168,23 @@ pub async fn rollouts_go_only_where_they_may(case: &Case) {
     assert_eq!(store.rollout(rollout.id).await.unwrap(), done);
     step(4, RolloutState::RolledBack).await.unwrap();
 }
+
+/// One that gave way was not taken back: nothing is to be brought back for it.
+pub async fn a_superseded_rollout_is_over(case: &Case) {
+    let store = &case.store;
+    let by = cause("anna");
+    let id = store.publish(bundle("all", 1), &by).await.unwrap().id;
+    let rollout = store
+        .begin_rollout(id, RolloutState::Canary, json!({}), &by)
+        .await
+        .unwrap();
+    let step = |version, state| store.move_rollout(rollout.id, version, state, json!({}), &by);
+    let over = step(1, RolloutState::Superseded).await.unwrap();
+    assert_eq!(over.state, RolloutState::Superseded);
+    for next in RolloutState::ALL {
+        let error = step(2, next).await.unwrap_err();
+        assert!(matches!(error, StoreError::Transition { .. }), "{error}");
+    }
+    let under_way = store.rollouts(Some("all"), true, None, page(10)).await;
+    assert_eq!(under_way.unwrap().items, []);
+}

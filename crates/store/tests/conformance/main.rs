@@ -60,7 +60,8 @@ suite! {
         versions_only_go_up,
         of_two_publishers_one_comes_second,
         one_rollout_at_a_time_in_a_scope,
-        rollouts_go_only_where_they_may;
+        rollouts_go_only_where_they_may,
+        a_superseded_rollout_is_over;
     changes:
         a_change_is_told_to_every_replica,
         a_failed_change_is_not_told;
