@@ -38,6 +38,11 @@ pub(crate) async fn run(store: Arc<dyn Store>, keep: Keep, mut stopping: watch::
             "rows of the graph",
             steps(|| store.delete_graph_before(graph, STEP)).await,
         );
+        // Of the runs of playbooks, as long as of issues.
+        told(
+            "runs of playbooks",
+            steps(|| store.delete_runs_before(issues, STEP)).await,
+        );
         tokio::select! {
             () = crate::stopped(&mut stopping) => return,
             () = tokio::time::sleep(EVERY) => {}

@@ -58,6 +58,11 @@ pub const MAX_EVIDENCE_PAGE: usize = 256 << 10;
 /// How long a page of evidence is kept that nobody armed on, microseconds: a week.
 pub const EVIDENCE_KEPT: i64 = 7 * 24 * 3_600_000_000;
 
+/// Steps of a playbook.
+pub const MAX_STEPS: usize = 20;
+/// Bytes of what came of a playbook's step; what is longer is cut.
+pub const MAX_STEP_DETAIL: usize = 64 << 10;
+
 /// Rows that one step of retention deletes, at most.
 pub const MAX_RETENTION_STEP: u32 = 5000;
 /// Jobs taken at once.

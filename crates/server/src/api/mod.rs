@@ -26,6 +26,7 @@ mod me;
 mod metrics;
 mod oidc;
 mod ops;
+mod playbooks;
 mod problem;
 mod projects;
 mod rollouts;

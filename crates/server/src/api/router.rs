@@ -2,8 +2,8 @@
 
 use super::{
     App, apply, audit, bundles, definitions, evidence, findings, graph, guard, issue_notes,
-    issue_stream, issues, join_tokens, live, me, oidc, ops, problem, projects, rollouts, sensors,
-    session, tokens, users,
+    issue_stream, issues, join_tokens, live, me, oidc, ops, playbooks, problem, projects, rollouts,
+    sensors, session, tokens, users,
 };
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
@@ -105,6 +105,20 @@ fn v1() -> OpenApiRouter<App> {
         .routes(routes!(graph::neighbours))
         .routes(routes!(graph::radius))
         .routes(routes!(graph::path))
+        .routes(routes!(playbooks::list, playbooks::create))
+        .routes(routes!(
+            playbooks::get,
+            playbooks::change,
+            playbooks::delete
+        ))
+        .routes(routes!(playbooks::versions))
+        .routes(routes!(playbooks::set_stage))
+        .routes(routes!(playbooks::dry_run))
+        .routes(routes!(playbooks::runs::list))
+        .routes(routes!(playbooks::runs::get))
+        .routes(routes!(playbooks::runs::approve))
+        .routes(routes!(playbooks::runs::reject))
+        .routes(routes!(playbooks::runs::cancel))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
         .layer(DefaultBodyLimit::max(body_limit("")))

@@ -20,6 +20,8 @@ mod issues;
 mod lab;
 mod oidc;
 mod openapi;
+mod playbooks;
+mod receiver;
 mod rights;
 mod rules;
 mod safety;
@@ -84,6 +86,8 @@ suite! {
     graph:
         findings_and_issues_stand_in_the_graph,
         projects_hide_nodes_and_paths;
+    playbooks:
+        what_cannot_run_is_refused_by_field;
     files:
         a_folder_is_applied_once,
         what_is_wrong_is_applied_not_at_all,

@@ -133,3 +133,38 @@ END
 $$;
 CREATE TRIGGER evidence_pages_no_delete BEFORE DELETE ON evidence_pages
     FOR EACH ROW WHEN (OLD.armed_at IS NOT NULL) EXECUTE FUNCTION armed_stays();
+
+-- Runs of playbooks. A row with an hour counts those that were too many in it.
+CREATE TABLE playbook_runs (
+    id          uuid NOT NULL PRIMARY KEY,
+    playbook_id uuid NOT NULL REFERENCES definitions (id),
+    version     bigint NOT NULL,
+    name        text NOT NULL,
+    event       text NOT NULL,
+    issue_id    uuid,
+    finding_id  uuid,
+    dry         boolean NOT NULL,
+    state       text NOT NULL,
+    count       bigint NOT NULL,
+    hour        bigint,
+    created_at  bigint NOT NULL,
+    ended_at    bigint
+);
+CREATE UNIQUE INDEX playbook_runs_hour ON playbook_runs (playbook_id, hour) WHERE hour IS NOT NULL;
+CREATE INDEX playbook_runs_playbook ON playbook_runs (playbook_id, created_at);
+CREATE INDEX playbook_runs_state ON playbook_runs (state, id);
+CREATE INDEX playbook_runs_issue ON playbook_runs (issue_id, id) WHERE issue_id IS NOT NULL;
+CREATE INDEX playbook_runs_ended ON playbook_runs (ended_at) WHERE ended_at IS NOT NULL;
+
+CREATE TABLE playbook_steps (
+    run_id      uuid NOT NULL REFERENCES playbook_runs (id) ON DELETE CASCADE,
+    number      bigint NOT NULL,
+    action      text NOT NULL,
+    state       text NOT NULL,
+    attempts    bigint NOT NULL,
+    detail      text NOT NULL,
+    approved_by text,
+    approved_at bigint,
+    changed_at  bigint NOT NULL,
+    PRIMARY KEY (run_id, number)
+);

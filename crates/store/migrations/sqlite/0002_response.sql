@@ -131,3 +131,38 @@ CREATE TABLE evidence_pages (
 CREATE INDEX evidence_pages_old ON evidence_pages (made_at) WHERE armed_at IS NULL;
 CREATE TRIGGER evidence_pages_no_delete BEFORE DELETE ON evidence_pages WHEN OLD.armed_at IS NOT NULL
     BEGIN SELECT RAISE(ABORT, 'evidence that was armed on stays'); END;
+
+-- Runs of playbooks. A row with an hour counts those that were too many in it.
+CREATE TABLE playbook_runs (
+    id          BLOB NOT NULL PRIMARY KEY,
+    playbook_id BLOB NOT NULL REFERENCES definitions (id),
+    version     INTEGER NOT NULL,
+    name        TEXT NOT NULL,
+    event       TEXT NOT NULL,
+    issue_id    BLOB,
+    finding_id  BLOB,
+    dry         INTEGER NOT NULL CHECK (dry IN (0, 1)),
+    state       TEXT NOT NULL,
+    count       INTEGER NOT NULL,
+    hour        INTEGER,
+    created_at  INTEGER NOT NULL,
+    ended_at    INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX playbook_runs_hour ON playbook_runs (playbook_id, hour) WHERE hour IS NOT NULL;
+CREATE INDEX playbook_runs_playbook ON playbook_runs (playbook_id, created_at);
+CREATE INDEX playbook_runs_state ON playbook_runs (state, id);
+CREATE INDEX playbook_runs_issue ON playbook_runs (issue_id, id) WHERE issue_id IS NOT NULL;
+CREATE INDEX playbook_runs_ended ON playbook_runs (ended_at) WHERE ended_at IS NOT NULL;
+
+CREATE TABLE playbook_steps (
+    run_id      BLOB NOT NULL REFERENCES playbook_runs (id) ON DELETE CASCADE,
+    number      INTEGER NOT NULL,
+    action      TEXT NOT NULL,
+    state       TEXT NOT NULL,
+    attempts    INTEGER NOT NULL,
+    detail      TEXT NOT NULL,
+    approved_by TEXT,
+    approved_at INTEGER,
+    changed_at  INTEGER NOT NULL,
+    PRIMARY KEY (run_id, number)
+) STRICT, WITHOUT ROWID;

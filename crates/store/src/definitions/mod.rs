@@ -20,11 +20,27 @@ pub enum Kind {
     List,
     /// A selector over sensors.
     Project,
+    /// What is done about findings and issues by itself.
+    Playbook,
+    /// What a rule is not to match.
+    Exception,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 4] = [Kind::Rule, Kind::Policy, Kind::List, Kind::Project];
+    pub const ALL: [Kind; 6] = [
+        Kind::Rule,
+        Kind::Policy,
+        Kind::List,
+        Kind::Project,
+        Kind::Playbook,
+        Kind::Exception,
+    ];
+
+    /// Whether its body is a rule file, checked together with all others.
+    pub const fn is_rule_file(self) -> bool {
+        matches!(self, Kind::Rule | Kind::Policy | Kind::List)
+    }
 
     /// Its name.
     pub const fn name(self) -> &'static str {
@@ -33,6 +49,8 @@ impl Kind {
             Kind::Policy => "policy",
             Kind::List => "list",
             Kind::Project => "project",
+            Kind::Playbook => "playbook",
+            Kind::Exception => "exception",
         }
     }
 
