@@ -20,6 +20,7 @@ mod db;
 mod definitions;
 mod digest;
 mod error;
+mod evidence;
 mod findings;
 mod graph;
 mod issues;
@@ -43,6 +44,9 @@ pub use changes::{Change, Changes};
 pub use definitions::{Content, Definition, DefinitionFilter, Definitions, Kind, Stage};
 pub use digest::{Digest, Digested, Digester, FindingWrites, IssueWrites, PendingFinding};
 pub use error::{Result, StoreError};
+pub use evidence::{
+    Evidence, EvidenceFilter, EvidenceOf, EvidencePage, JudgedFinding, PolicyFinding,
+};
 pub use findings::{
     Delivered, FindingColumns, FindingCursor, FindingFilter, FindingRow, Findings, Fingerprint,
     Keep, NewFinding, Tally,

@@ -8,6 +8,7 @@ use crate::db::Backend;
 use crate::definitions::Definitions;
 use crate::digest::Digest;
 use crate::error::{Result, StoreError};
+use crate::evidence::Evidence;
 use crate::findings::Findings;
 use crate::graph::Graph;
 use crate::issues::Issues;
@@ -30,11 +31,12 @@ pub trait Store:
     + Bundles
     + Definitions
     + Digest
+    + Evidence
     + Findings
     + Graph
     + Issues
-    + JoinTokens
     + Jobs
+    + JoinTokens
     + Sensors
 {
     /// Changes from here on, those of other replicas too.

@@ -12,6 +12,7 @@ mod apply;
 mod audit;
 mod bundles;
 mod definitions;
+mod evidence;
 mod extract;
 mod findings;
 mod guard;

@@ -5,12 +5,14 @@
 //!                               │  task: whenever there are some
 //!                               ▼
 //!              Store::digest ─ Reader ─┬─ issues: what opens one, or is counted in one
+//!                                      ├─ evidence: what policies made of them
 //!                                      └─ …
 //! ```
 //! What is made of a finding is made here, of its columns and [`Facts`], without input
 //! or output; the store calls it, and writes all of it in the transaction in which the
 //! finding is no longer pending.
 
+mod evidence;
 mod facts;
 mod issues;
 mod task;
@@ -45,6 +47,7 @@ impl Digester for Reader {
             }
         }
         FindingWrites {
+            policies: evidence::policies(&read),
             openings: issues::openings(&read, &self.issues),
             jobs: Vec::new(),
             skipped,

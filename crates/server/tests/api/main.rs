@@ -10,6 +10,7 @@
 
 mod backups;
 mod client;
+mod evidence;
 mod files;
 mod findings;
 mod flood;
@@ -69,6 +70,10 @@ suite! {
         live_ones_come_as_they_are_stored,
         a_stream_ends_with_its_token,
         projects_hide_findings;
+    evidence:
+        what_would_have_been_killed_is_shown,
+        nothing_is_armed_without_evidence,
+        evidence_shows_no_more_than_one_may_see;
     issues:
         an_attack_is_one_issue_that_people_work_on,
         issues_are_found_by_each_filter,

@@ -33,6 +33,9 @@ struct Endpoint {
     shared: bool,
 }
 
+/// In a body: the digest of the policy's evidence.
+const EVIDENCE: &str = "$evidence";
+
 /// The parts of the world that paths name.
 struct Names {
     sensor: Uuid,
@@ -41,6 +44,7 @@ struct Names {
     rollout: Uuid,
     join: String,
     token: String,
+    evidence: String,
 }
 
 fn endpoint(
@@ -78,6 +82,7 @@ fn endpoint(
     let mut path = template
         .replace("{name}", name)
         .replace("{id}", &id)
+        .replace("{digest}", &names.evidence)
         .replace("{scope}", "quiet")
         .replace("{version}", "1");
     match template {
@@ -166,11 +171,14 @@ fn table(names: &Names) -> Vec<Endpoint> {
         shared(get("/api/v1/rules", role(Viewer))),
         get("/api/v1/rules/{name}", role(Viewer)),
         get("/api/v1/rules/{name}/versions", role(Viewer)),
+        get("/api/v1/rules/{name}/evidence", role(Viewer)),
         get("/api/v1/rules/{name}/diff", role(Viewer)),
         get("/api/v1/rules/{name}/sensors", role(Viewer)),
         shared(get("/api/v1/policies", role(Viewer))),
         get("/api/v1/policies/{name}", role(Viewer)),
         get("/api/v1/policies/{name}/versions", role(Viewer)),
+        get("/api/v1/policies/{name}/evidence", role(Viewer)),
+        get("/api/v1/evidence/{digest}", role(Viewer)),
         get("/api/v1/policies/{name}/diff", role(Viewer)),
         shared(get("/api/v1/lists", role(Viewer))),
         // Lists are everybody's to read.
@@ -288,7 +296,7 @@ fn table(names: &Names) -> Vec<Endpoint> {
             "/api/v1/policies/{name}/stage",
             role(Armer),
             200,
-            Some(json!({"stage": "block", "reason": "test"})),
+            Some(json!({"stage": "block", "reason": "test", "evidence": EVIDENCE})),
         ),
         call("POST", "/api/v1/lists", role(Author), 201, Some(new_list)),
         call(
@@ -418,16 +426,25 @@ fn build(lab: &Lab) -> Names {
         issue: issues[0]["id"].as_str().unwrap().to_owned(),
         rollout,
         join: join.expect(201).json()["id"].as_str().unwrap().to_owned(),
+        evidence: world::evidence(admin, "policies", "stop-it"),
         token: token.expect(201).json()["id"].as_str().unwrap().to_owned(),
     }
 }
 
 impl Endpoint {
+    /// Its body, with what is evidence of the thing now.
+    fn body(&self, admin: &Client) -> Option<String> {
+        let body = self.body.as_ref()?.to_string();
+        Some(match body.contains(EVIDENCE) {
+            true => body.replace(EVIDENCE, &world::evidence(admin, "policies", "stop-it")),
+            false => body,
+        })
+    }
+
     /// The status, and whether the answer is a problem.
-    fn status_for(&self, client: &Client, etag: &str) -> (u16, String) {
-        let body = self.body.as_ref().map(|body| body.to_string().into_bytes());
+    fn status_for(&self, client: &Client, etag: &str, body: Option<&str>) -> (u16, String) {
         let headers = [("if-match", etag), ("content-type", "application/json")];
-        let response = client.send(self.method, &self.path, &headers, body.as_deref());
+        let response = client.send(self.method, &self.path, &headers, body.map(str::as_bytes));
         let status = response.status().as_u16();
         if status == 200 && self.template.ends_with("/stream") {
             return (status, String::new());
@@ -484,7 +501,8 @@ pub fn every_endpoint_asks_for_its_right(lab: &mut Lab) {
     for one in &table {
         let place = format!("{} {}", one.method, one.path);
         let etag = one.etag(&lab.admin);
-        let status = |client: &Client| one.status_for(client, &etag);
+        let body = one.body(&lab.admin);
+        let status = |client: &Client| one.status_for(client, &etag, body.as_deref());
         let is = |client: &Client, who: &str, wanted: &[u16]| {
             let (found, text) = status(client);
             assert!(

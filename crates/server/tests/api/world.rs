@@ -42,11 +42,21 @@ pub fn define(client: &Client, kind: &str, name: &str, body: &str) -> String {
     made.expect(201).etag()
 }
 
-/// Moves a rule or policy on; gives its new tag.
+/// The digest of what is known of a rule or policy.
+pub fn evidence(client: &Client, kind: &str, name: &str) -> String {
+    let path = format!("/api/v1/{kind}/{name}/evidence");
+    let shown = client.get(&path).expect(200).json();
+    shown["digest"].as_str().unwrap().to_owned()
+}
+
+/// Moves a rule or policy on; to block on what is known of it. Gives its new tag.
 pub fn stage(client: &Client, kind: &str, name: &str, stage: &str) -> String {
     let path = format!("/api/v1/{kind}/{name}");
     let etag = client.get(&path).expect(200).etag();
-    let body = json!({"stage": stage, "reason": "test"});
+    let mut body = json!({"stage": stage, "reason": "test"});
+    if stage == "block" {
+        body["evidence"] = evidence(client, kind, name).into();
+    }
     client
         .post_at(&format!("{path}/stage"), &etag, body)
         .expect(200)

@@ -106,3 +106,28 @@ CREATE TABLE graph_edges (
 CREATE INDEX graph_edges_back ON graph_edges (project, dst, kind, src);
 -- By days: an index on the time itself would be written at every sighting.
 CREATE INDEX graph_edges_day ON graph_edges (seen_day);
+
+-- What response policies made of findings. A row goes with its finding.
+CREATE TABLE finding_policies (
+    policy     TEXT NOT NULL,
+    time       INTEGER NOT NULL,
+    finding_id BLOB NOT NULL,
+    outcome    TEXT NOT NULL,
+    kill       INTEGER NOT NULL CHECK (kill IN (0, 1)),
+    parent     TEXT,
+    PRIMARY KEY (policy, time, finding_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX finding_policies_finding ON finding_policies (finding_id);
+
+-- Evidence as it was shown. What was armed on stays.
+CREATE TABLE evidence_pages (
+    digest             TEXT NOT NULL PRIMARY KEY,
+    definition_id      BLOB NOT NULL REFERENCES definitions (id),
+    definition_version INTEGER NOT NULL,
+    made_at            INTEGER NOT NULL,
+    page               TEXT NOT NULL,
+    armed_at           INTEGER
+) STRICT;
+CREATE INDEX evidence_pages_old ON evidence_pages (made_at) WHERE armed_at IS NULL;
+CREATE TRIGGER evidence_pages_no_delete BEFORE DELETE ON evidence_pages WHEN OLD.armed_at IS NOT NULL
+    BEGIN SELECT RAISE(ABORT, 'evidence that was armed on stays'); END;

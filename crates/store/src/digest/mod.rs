@@ -12,6 +12,7 @@ mod sql;
 
 use crate::basics::{Micros, Uuid};
 use crate::error::Result;
+use crate::evidence::PolicyFinding;
 use crate::findings::FindingColumns;
 use crate::issues::{IssueChange, IssueOpening};
 use crate::jobs::NewJob;
@@ -42,6 +43,8 @@ pub struct PendingFinding {
 pub struct FindingWrites {
     /// Issues that they open, or are counted in.
     pub openings: Vec<IssueOpening>,
+    /// What response policies made of them.
+    pub policies: Vec<PolicyFinding>,
     /// Work to be done.
     pub jobs: Vec<NewJob>,
     /// Findings of which nothing could be made.

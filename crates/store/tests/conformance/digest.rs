@@ -200,7 +200,7 @@ impl Digester for Worker {
         FindingWrites {
             openings: pending.iter().map(opening).collect(),
             jobs: pending.iter().map(job).collect(),
-            skipped: 0,
+            ..FindingWrites::default()
         }
     }
 
