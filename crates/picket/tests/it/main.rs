@@ -7,6 +7,7 @@ mod explain;
 mod golden;
 mod issues;
 mod matching;
+mod promote;
 mod reference;
 mod rules;
 mod server;

@@ -5,6 +5,7 @@ mod client;
 pub mod diff;
 pub mod export;
 pub mod issue;
+pub mod promote;
 
 use crate::console;
 use anyhow::Result;
