@@ -48,13 +48,15 @@ fn projects(ids: &str) -> Result<Vec<Uuid>> {
 
 /// A finding's projects come as one text: a row for each would double what is read.
 macro_rules! read {
-    ($due:literal, $projects:literal) => {
+    ($due:literal, $projects:literal, $join:literal) => {
         concat!(
             $due,
             " SELECT due.facts, f.*, (SELECT ",
             $projects,
             " FROM finding_projects p WHERE p.finding_id = f.id) AS projects \
-             FROM due JOIN findings f ON f.id = due.finding_id ORDER BY due.finding_id"
+             FROM due ",
+            $join,
+            " ORDER BY due.finding_id"
         )
     };
 }
@@ -66,16 +68,19 @@ async fn take<L: Link>(link: &mut L, limit: u32) -> Result<Vec<PendingFinding>> 
         Dialect::Sqlite => read!(
             "WITH due AS (SELECT finding_id, facts FROM findings_pending \
              ORDER BY finding_id LIMIT $1)",
-            "group_concat(hex(p.project_id), ',')"
+            "group_concat(hex(p.project_id), ',')",
+            "JOIN findings f ON f.id = due.finding_id"
         ),
         // One passes over what another has just taken. They are deleted by their place:
-        // by their ids, PostgreSQL would look through all that is pending.
+        // by their ids, PostgreSQL would look through all that is pending. Each finding is
+        // looked up by itself: joined, PostgreSQL would walk through all that are older.
         Dialect::Postgres => read!(
             "WITH due AS MATERIALIZED (SELECT ctid AS place, finding_id, facts \
              FROM findings_pending ORDER BY finding_id LIMIT $1 FOR UPDATE SKIP LOCKED), \
              gone AS (DELETE FROM findings_pending \
              WHERE ctid = ANY (ARRAY(SELECT place FROM due)))",
-            "string_agg(CAST(p.project_id AS text), ',')"
+            "string_agg(CAST(p.project_id AS text), ',')",
+            "CROSS JOIN LATERAL (SELECT * FROM findings WHERE id = due.finding_id LIMIT 1) f"
         ),
     };
     let limit = i64::from(limit.clamp(1, MAX_DIGEST));
