@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result, bail};
 use picket_proto::fleet::JoinToken;
-use picket_server::config::{ApiLimits, Config, Log, Retention, Tls};
+use picket_server::config::{Config, Tls};
 use picket_server::fleet::FleetConfig;
 use picket_server::{Server, start};
 use picket_store::{
@@ -27,22 +27,12 @@ pub async fn run(mut words: impl Iterator<Item = String>) -> Result<()> {
     let mut fleet = FleetConfig::new(folder.join("fleet"), ANY);
     // The time until the last sensor has a rule is measured, not the watch in between.
     fleet.plan.canary = None;
-    let config = Config {
-        data: folder,
-        listen: ANY,
-        store,
-        tls: Tls::Off,
-        api: ApiLimits::default(),
-        ops: None,
-        log: Log {
-            level: tracing::Level::WARN,
-            json: false,
-        },
-        findings: Retention::default(),
-        oidc: None,
-        traces: None,
-        fleet,
-    };
+    let mut config = Config::in_folder(&folder);
+    config.listen = ANY;
+    config.store = store;
+    config.tls = Tls::Off;
+    config.log.level = tracing::Level::WARN;
+    config.fleet = fleet;
     let server = start(config).await?;
     println!("ready {}", server.fleet().address());
     let mut orders = BufReader::new(tokio::io::stdin()).lines();

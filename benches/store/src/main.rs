@@ -3,11 +3,13 @@
 //!
 //! ```console
 //! $ picket-bench-store [FINDINGS [FOLDER]]
+//! $ picket-bench-store graph [EDGES [FOLDER]]   # the security graph instead
 //! ```
 
 #![expect(clippy::print_stdout, reason = "the table")]
 
 mod digest;
+mod graph;
 mod lists;
 mod sample;
 
@@ -28,7 +30,10 @@ const STEP: u32 = 1000;
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if(|word| word == "graph").is_some() {
+        return of_graph(arguments).await;
+    }
     let findings = match arguments.next() {
         Some(number) => number.parse().context("FINDINGS is a number")?,
         None => FINDINGS,
@@ -49,6 +54,33 @@ async fn main() -> Result<()> {
         Ok(server) => {
             let location = server.database().map_err(|why| anyhow!(why))?;
             measure("PostgreSQL", &location, findings).await?;
+        }
+        Err(why) => println!("PostgreSQL: skipped: {why}"),
+    }
+    Ok(())
+}
+
+/// Edges without an argument.
+const EDGES: u64 = 1_000_000;
+
+async fn of_graph(mut arguments: impl Iterator<Item = String>) -> Result<()> {
+    let edges = match arguments.next() {
+        Some(number) => number.parse().context("EDGES is a number")?,
+        None => EDGES,
+    };
+    let folder = arguments
+        .next()
+        .map_or_else(std::env::temp_dir, PathBuf::from);
+    let file = tempfile::tempdir_in(&folder)?;
+    let store = open(&Location::Sqlite(file.path().join("picket.db"))).await?;
+    graph::measure("SQLite", &*store, edges).await?;
+    store.close().await;
+    let file = tempfile::tempdir_in(&folder)?;
+    match PostgresServer::start_in(file, true) {
+        Ok(server) => {
+            let store = open(&server.database().map_err(|why| anyhow!(why))?).await?;
+            graph::measure("PostgreSQL", &*store, edges).await?;
+            store.close().await;
         }
         Err(why) => println!("PostgreSQL: skipped: {why}"),
     }

@@ -20,7 +20,7 @@ pub const LARGE_PROJECT: Uuid = Uuid::from_u128(1);
 pub const SMALL_PROJECT: Uuid = Uuid::from_u128(2);
 
 /// A number that looks like chance: splitmix64.
-fn chance(seed: u64) -> u64 {
+pub fn chance(seed: u64) -> u64 {
     let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -28,7 +28,7 @@ fn chance(seed: u64) -> u64 {
 }
 
 /// Small numbers are frequent, large ones rare.
-fn skewed(seed: u64, below: u64) -> u64 {
+pub fn skewed(seed: u64, below: u64) -> u64 {
     let one = chance(seed) % below;
     let two = chance(seed ^ 1) % below;
     one * two / below

@@ -1,4 +1,4 @@
-//! Deletes old findings and issues, a bounded number at a time, for as long as the server runs.
+//! Deletes what is old, a bounded number at a time, for as long as the server runs.
 
 use crate::config::Retention;
 use picket_store::{Micros, Store};
@@ -8,25 +8,36 @@ use tokio::sync::watch;
 
 /// How often it is looked.
 const EVERY: Duration = Duration::from_secs(60);
-/// Findings, or issues, deleted in one transaction.
+/// Rows deleted in one transaction.
 const STEP: u32 = 1000;
 /// Transactions in a row, at most: others want to write too.
 const STEPS: usize = 100;
 
+/// What stays how long.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Keep {
+    pub(crate) findings: Retention,
+    /// Closed issues.
+    pub(crate) issues: Duration,
+    /// What the graph has not seen again.
+    pub(crate) graph: Duration,
+}
+
 /// Runs until the server stops.
-pub(crate) async fn run(
-    store: Arc<dyn Store>,
-    keep: Retention,
-    keep_issues: Duration,
-    mut stopping: watch::Receiver<bool>,
-) {
+pub(crate) async fn run(store: Arc<dyn Store>, keep: Keep, mut stopping: watch::Receiver<bool>) {
     loop {
-        if let Err(why) = once(&*store, keep).await {
-            tracing::warn!(%why, "old findings could not be deleted");
-        }
-        if let Err(why) = closed_issues(&*store, keep_issues).await {
-            tracing::warn!(%why, "old issues could not be deleted");
-        }
+        let store = &*store;
+        told("findings", findings(store, keep.findings).await);
+        let issues = ago(keep.issues);
+        told(
+            "closed issues",
+            steps(|| store.delete_closed_issues(issues, STEP)).await,
+        );
+        let graph = ago(keep.graph);
+        told(
+            "rows of the graph",
+            steps(|| store.delete_graph_before(graph, STEP)).await,
+        );
         tokio::select! {
             () = crate::stopped(&mut stopping) => return,
             () = tokio::time::sleep(EVERY) => {}
@@ -34,34 +45,39 @@ pub(crate) async fn run(
     }
 }
 
+fn told(what: &str, deleted: picket_store::Result<u64>) {
+    match deleted {
+        Ok(0) => {}
+        Ok(gone) => tracing::info!(gone, "old {what} were deleted"),
+        Err(why) => tracing::warn!(%why, "old {what} could not be deleted"),
+    }
+}
+
+/// The time before which things are older than this.
 fn ago(age: Duration) -> Micros {
     let age = Micros::try_from(age.as_micros()).unwrap_or(Micros::MAX);
     crate::api::now().saturating_sub(age)
 }
 
-async fn closed_issues(store: &dyn Store, keep: Duration) -> picket_store::Result<()> {
-    let before = ago(keep);
-    for _ in 0..STEPS {
-        if store.delete_closed_issues(before, STEP).await? < STEP.into() {
-            break;
-        }
-    }
-    Ok(())
-}
-
-async fn once(store: &dyn Store, keep: Retention) -> picket_store::Result<()> {
-    let before = ago(keep.age);
+/// Until a step finds fewer than it might delete; how many it were.
+async fn steps<F>(mut step: impl FnMut() -> F) -> picket_store::Result<u64>
+where
+    F: Future<Output = picket_store::Result<u64>>,
+{
     let mut gone = 0;
     for _ in 0..STEPS {
-        let by_age = store.delete_findings_before(before, STEP).await?;
-        let by_size = store.trim_findings(keep.keep, STEP).await?;
-        gone += by_age + by_size;
-        if by_age < STEP.into() && by_size < STEP.into() {
+        let deleted = step().await?;
+        gone += deleted;
+        if deleted < STEP.into() {
             break;
         }
     }
-    if gone > 0 {
-        tracing::info!(findings = gone, "old findings were deleted");
-    }
-    Ok(())
+    Ok(gone)
+}
+
+async fn findings(store: &dyn Store, keep: Retention) -> picket_store::Result<u64> {
+    let before = ago(keep.age);
+    let by_age = steps(|| store.delete_findings_before(before, STEP)).await?;
+    let by_size = steps(|| store.trim_findings(keep.keep, STEP)).await?;
+    Ok(by_age + by_size)
 }

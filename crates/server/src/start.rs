@@ -124,10 +124,14 @@ pub async fn start(config: Config) -> Result<Server, StartError> {
     if let Some(ops) = ops {
         tasks.spawn(ops.serve(ops_router(app.clone()), stopping.clone()));
     }
-    tasks.spawn(retention::run(
+    let keep = retention::Keep {
+        findings: config.findings,
+        issues: config.issues.keep,
+        graph: config.graph,
+    };
+    tasks.spawn(retention::run(Arc::clone(&store), keep, stopping.clone()));
+    tasks.spawn(crate::digest::hosts::run(
         Arc::clone(&store),
-        config.findings,
-        config.issues.keep,
         stopping.clone(),
     ));
     tasks.spawn(digest::run(

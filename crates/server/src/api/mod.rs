@@ -15,6 +15,7 @@ mod definitions;
 mod evidence;
 mod extract;
 mod findings;
+mod graph;
 mod guard;
 mod issue_notes;
 mod issue_stream;

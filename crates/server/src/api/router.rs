@@ -1,9 +1,9 @@
 //! Every route, and the description made of them.
 
 use super::{
-    App, apply, audit, bundles, definitions, evidence, findings, guard, issue_notes, issue_stream,
-    issues, join_tokens, live, me, oidc, ops, problem, projects, rollouts, sensors, session,
-    tokens, users,
+    App, apply, audit, bundles, definitions, evidence, findings, graph, guard, issue_notes,
+    issue_stream, issues, join_tokens, live, me, oidc, ops, problem, projects, rollouts, sensors,
+    session, tokens, users,
 };
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
@@ -100,6 +100,11 @@ fn v1() -> OpenApiRouter<App> {
         .routes(routes!(issues::get, issues::change))
         .routes(routes!(issues::findings))
         .routes(routes!(issue_notes::list, issue_notes::add))
+        .routes(routes!(graph::search))
+        .routes(routes!(graph::get))
+        .routes(routes!(graph::neighbours))
+        .routes(routes!(graph::radius))
+        .routes(routes!(graph::path))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
         .layer(DefaultBodyLimit::max(body_limit("")))

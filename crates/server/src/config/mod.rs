@@ -65,6 +65,8 @@ pub struct Config {
     pub findings: Retention,
     /// How long people have for issues, and how long closed ones stay.
     pub issues: Issues,
+    /// How long the graph keeps what is not seen any more.
+    pub graph: Duration,
     /// How sensors are served.
     pub fleet: FleetConfig,
     /// Who else logs people in.
@@ -148,6 +150,9 @@ pub struct Retention {
     /// The oldest go when there are more.
     pub keep: Keep,
 }
+
+/// How long the graph keeps what is not seen any more, if nobody says.
+const GRAPH: Duration = Duration::from_secs(90 * 24 * 3600);
 
 impl Default for Retention {
     fn default() -> Retention {
@@ -234,6 +239,7 @@ impl Config {
             },
             findings: Retention::default(),
             issues: Issues::default(),
+            graph: GRAPH,
             fleet: FleetConfig::new(data.join(FLEET), SENSORS),
             oidc: None,
             traces: None,
@@ -309,6 +315,8 @@ mod tests {
             keep_days = 7
             keep_count = 1000
             keep_gib = 2
+            [graph]
+            keep_days = 8
             [fleet]
             listen = "127.0.0.1:9002"
             heartbeat_seconds = 5
@@ -339,6 +347,7 @@ mod tests {
         assert_eq!(config.findings.age, Duration::from_secs(7 * 24 * 3600));
         assert_eq!(config.findings.keep.findings, Some(1000));
         assert_eq!(config.findings.keep.bytes, Some(2 << 30));
+        assert_eq!(config.graph, Duration::from_secs(8 * 24 * 3600));
         assert_eq!(config.fleet.listen, "127.0.0.1:9002".parse().unwrap());
         assert_eq!(config.fleet.plan.watch_seconds, 7);
         assert!(config.log.json);
@@ -402,6 +411,11 @@ mod tests {
                 "[findings]\nkeep_days = 0",
                 "server.toml:2:13:",
                 "findings.keep_days",
+            ),
+            (
+                "[graph]\nkeep_days = 0",
+                "server.toml:2:13:",
+                "graph.keep_days",
             ),
             (
                 "[fleet]\nheartbeat_seconds = 0",

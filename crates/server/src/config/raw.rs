@@ -28,6 +28,7 @@ struct File {
     log: RawLog,
     findings: RawFindings,
     issues: RawIssues,
+    graph: RawGraph,
     fleet: RawFleet,
     oidc: Option<RawOidc>,
     traces: RawTraces,
@@ -106,6 +107,12 @@ struct RawDueHours {
     critical: Option<Spanned<u32>>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawGraph {
+    keep_days: Option<Spanned<u32>>,
+}
+
 /// From the text to a configuration.
 pub(super) fn resolve(text: &str) -> Result<Config, Wrong> {
     let file: File = toml::from_str(text).map_err(|error| syntax(text, &error))?;
@@ -126,6 +133,7 @@ pub(super) fn resolve(text: &str) -> Result<Config, Wrong> {
         log: log(&file.log)?,
         findings: findings(&file.findings)?,
         issues: issues(&file.issues)?,
+        graph: graph(&file.graph, defaults.graph)?,
         fleet: fleet(file.fleet, listen, defaults.fleet)?,
         traces: traces(&file.traces)?,
         oidc: file.oidc.map(oidc::resolve).transpose()?,
@@ -308,6 +316,13 @@ fn fleet(raw: RawFleet, api: SocketAddr, usual: FleetConfig) -> Result<FleetConf
         plan: raw.plan.unwrap_or(usual.plan),
         ..usual
     })
+}
+
+fn graph(raw: &RawGraph, usual: Duration) -> Result<Duration, Wrong> {
+    let days = at_least_one(&raw.keep_days, "graph.keep_days")?;
+    Ok(days.map_or(usual, |days| {
+        Duration::from_secs(u64::from(days) * 24 * 3600)
+    }))
 }
 
 fn findings(raw: &RawFindings) -> Result<Retention, Wrong> {

@@ -6,6 +6,7 @@
 //!                               ▼
 //!              Store::digest ─ Reader ─┬─ issues: what opens one, or is counted in one
 //!                                      ├─ evidence: what policies made of them
+//!                                      ├─ graph: who did what to whom
 //!                                      └─ …
 //! ```
 //! What is made of a finding is made here, of its columns and [`Facts`], without input
@@ -14,6 +15,8 @@
 
 mod evidence;
 mod facts;
+mod graph;
+pub(crate) mod hosts;
 mod issues;
 mod task;
 
@@ -49,12 +52,16 @@ impl Digester for Reader {
         FindingWrites {
             policies: evidence::policies(&read),
             openings: issues::openings(&read, &self.issues),
+            graph: graph::of_findings(&read),
             jobs: Vec::new(),
             skipped,
         }
     }
 
-    fn issues(&self, _changes: &[IssueChange]) -> IssueWrites {
-        IssueWrites::default()
+    fn issues(&self, changes: &[IssueChange]) -> IssueWrites {
+        IssueWrites {
+            graph: graph::of_issues(changes),
+            ..IssueWrites::default()
+        }
     }
 }

@@ -15,6 +15,7 @@ mod files;
 mod findings;
 mod flood;
 mod fuzz;
+mod graph;
 mod issues;
 mod lab;
 mod oidc;
@@ -80,6 +81,9 @@ suite! {
         projects_hide_issues,
         a_change_is_told_live,
         it_comes_back_by_itself;
+    graph:
+        findings_and_issues_stand_in_the_graph,
+        projects_hide_nodes_and_paths;
     files:
         a_folder_is_applied_once,
         what_is_wrong_is_applied_not_at_all,

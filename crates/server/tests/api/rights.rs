@@ -45,6 +45,7 @@ struct Names {
     join: String,
     token: String,
     evidence: String,
+    node: Uuid,
 }
 
 fn endpoint(
@@ -72,6 +73,8 @@ fn endpoint(
         names.finding.clone()
     } else if template.contains("/issues/") {
         names.issue.clone()
+    } else if template.contains("/graph/nodes/") {
+        names.node.to_string()
     } else if template.contains("/rollouts/") {
         names.rollout.to_string()
     } else if template.contains("/tokens/") {
@@ -87,6 +90,7 @@ fn endpoint(
         .replace("{version}", "1");
     match template {
         "/api/v1/bundles" => path += "?scope=quiet",
+        "/api/v1/graph/path" => path += &format!("?from={0}&to={0}", names.node),
         "/api/v1/users/{name}/grants" if method == "DELETE" => {
             path += "?role=viewer&project=payments"
         }
@@ -203,6 +207,11 @@ fn table(names: &Names) -> Vec<Endpoint> {
         get("/api/v1/issues/{id}", role(Viewer)),
         get("/api/v1/issues/{id}/findings", role(Viewer)),
         get("/api/v1/issues/{id}/notes", role(Viewer)),
+        shared(get("/api/v1/graph/nodes", role(Viewer))),
+        get("/api/v1/graph/nodes/{id}", role(Viewer)),
+        get("/api/v1/graph/nodes/{id}/neighbours", role(Viewer)),
+        get("/api/v1/graph/nodes/{id}/radius", role(Viewer)),
+        get("/api/v1/graph/path", role(Viewer)),
         get("/api/v1/audit", role(Admin)),
         get("/api/v1/audit/verify", role(Admin)),
         // What changes something, and what takes it away last.
@@ -417,6 +426,7 @@ fn build(lab: &Lab) -> Names {
             .await;
         begun.unwrap().id
     });
+    let node = world::graph(lab, &[project]);
     lab.user("bob", &[]);
     let token = admin.post("/api/v1/users/bob/tokens", json!({"name": "old"}));
     let join = admin.post("/api/v1/join-tokens", json!({}));
@@ -428,6 +438,7 @@ fn build(lab: &Lab) -> Names {
         join: join.expect(201).json()["id"].as_str().unwrap().to_owned(),
         evidence: world::evidence(admin, "policies", "stop-it"),
         token: token.expect(201).json()["id"].as_str().unwrap().to_owned(),
+        node,
     }
 }
 

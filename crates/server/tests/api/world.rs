@@ -5,8 +5,8 @@ use crate::lab::{Lab, cause};
 use picket_model::finding::Disposition;
 use picket_model::severity::Severity;
 use picket_store::{
-    Certificate, FindingColumns, Fingerprint, Labels, Micros, NewFinding, NewJoinToken, NewSensor,
-    Uuid, new_id,
+    Certificate, EdgeKind, FindingColumns, Fingerprint, GraphWrites, Labels, Micros, NewFinding,
+    NewJoinToken, NewSensor, Node, Uuid, new_id,
 };
 use serde_json::{Value, json};
 
@@ -146,6 +146,18 @@ pub fn digested(lab: &Lab, findings: Vec<NewFinding>, counted: i64) -> Vec<Value
 pub fn store(lab: &Lab, findings: Vec<NewFinding>) {
     let stored = lab.store.store_findings(findings, NOW);
     lab.runtime.block_on(stored).unwrap();
+}
+
+/// A host on which a rule matched, in these projects; gives the host's node.
+pub fn graph(lab: &Lab, projects: &[Uuid]) -> Uuid {
+    let host = Node::host("web-1");
+    let mut writes = GraphWrites::default();
+    let mut seen = writes.sighting(NOW, projects, 1);
+    seen.edge(&Node::rule("web-shell"), EdgeKind::Matched, &host);
+    lab.runtime
+        .block_on(lab.store.add_to_graph(writes))
+        .unwrap();
+    host.id()
 }
 
 pub fn project_id(lab: &Lab, name: &str) -> Uuid {

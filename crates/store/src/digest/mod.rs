@@ -1,9 +1,9 @@
-//! From findings to what they lead to: issues, jobs and whatever else hangs on them.
+//! From findings to what they lead to: issues, the graph, jobs and whatever else hangs on them.
 //!
 //! ```text
-//! store_findings ─► findings + findings_pending                        one transaction
-//! digest: findings_pending ─ Digester::findings ─► issues, jobs, …     one transaction:
-//!                             Digester::issues ◄─ what became of them   exactly once
+//! store_findings ─► findings + findings_pending                           one transaction
+//! digest: findings_pending ─ Digester::findings ─► issues, graph, jobs, … one transaction:
+//!                             Digester::issues ◄─ what became of them      exactly once
 //! ```
 //! Any replica may digest at any time: one takes what another has not taken. What a
 //! finding means is not known here: that is the [`Digester`]'s.
@@ -14,6 +14,7 @@ use crate::basics::{Micros, Uuid};
 use crate::error::Result;
 use crate::evidence::PolicyFinding;
 use crate::findings::FindingColumns;
+use crate::graph::GraphWrites;
 use crate::issues::{IssueChange, IssueOpening};
 use crate::jobs::NewJob;
 use async_trait::async_trait;
@@ -45,6 +46,8 @@ pub struct FindingWrites {
     pub openings: Vec<IssueOpening>,
     /// What response policies made of them.
     pub policies: Vec<PolicyFinding>,
+    /// What they add to the graph.
+    pub graph: GraphWrites,
     /// Work to be done.
     pub jobs: Vec<NewJob>,
     /// Findings of which nothing could be made.
@@ -54,6 +57,8 @@ pub struct FindingWrites {
 /// What changes of issues lead to.
 #[derive(Debug, Clone, Default)]
 pub struct IssueWrites {
+    /// What it adds to the graph.
+    pub graph: GraphWrites,
     /// Work to be done.
     pub jobs: Vec<NewJob>,
 }

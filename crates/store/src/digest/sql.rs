@@ -6,6 +6,7 @@ use crate::db::{Backend, Columns, Dialect, Link, One, Record, sql};
 use crate::error::{Result, StoreError};
 use crate::evidence;
 use crate::findings::FindingRow;
+use crate::graph;
 use crate::issues::{self, IssueEvent};
 use crate::jobs;
 use crate::limits::MAX_DIGEST;
@@ -108,6 +109,9 @@ async fn write<L: Link>(
     evidence::insert(link, writes.policies).await?;
     let changes = issues::open(link, writes.openings, now).await?;
     let of_issues = unharmed(|| digester.issues(&changes))?;
+    let mut graph = writes.graph;
+    graph.append(of_issues.graph);
+    graph::write(link, &graph).await?;
     let mut work = writes.jobs;
     work.extend(of_issues.jobs);
     jobs::add(link, work, now).await?;

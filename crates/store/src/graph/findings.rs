@@ -49,27 +49,55 @@ pub(super) fn node(row: &FindingRow) -> GraphNode {
     }
 }
 
-/// What a finding is related to; all edges lead away from it.
-pub(super) fn related(row: &FindingRow) -> Vec<(EdgeKind, Node)> {
+/// One thing that a finding is related to.
+pub(super) struct Related {
+    pub kind: EdgeKind,
+    /// Whether the edge leads away from the finding.
+    pub out: bool,
+    pub node: Node,
+}
+
+/// What a finding is related to.
+pub(super) async fn related<L: Link>(link: &mut L, row: &FindingRow) -> Result<Vec<Related>> {
     let columns = &row.columns;
     let place = Place::of(&columns.host, columns.container.as_deref());
-    let mut related = vec![
-        (EdgeKind::Of, Node::rule(&columns.rule)),
-        (EdgeKind::On, Node::host(&columns.host)),
-    ];
+    let mut related = Vec::new();
+    let mut is = |kind, node| {
+        related.push(Related {
+            kind,
+            out: true,
+            node,
+        });
+    };
+    is(EdgeKind::Of, Node::rule(&columns.rule));
+    is(EdgeKind::On, Node::host(&columns.host));
     if let Some(container) = &columns.container {
-        related.push((EdgeKind::On, Node::container(container)));
+        is(EdgeKind::On, Node::container(container));
     }
     if let Some(image) = &columns.image {
-        related.push((EdgeKind::FromImage, Node::image(image)));
+        is(EdgeKind::FromImage, Node::image(image));
     }
     if let Some(process) = &columns.process {
-        related.push((EdgeKind::By, Node::process(place, process)));
+        is(EdgeKind::By, Node::process(place, process));
     }
     if let Some(user) = &columns.user {
-        related.push((EdgeKind::AsUser, Node::user(place, user)));
+        is(EdgeKind::AsUser, Node::user(place, user));
     }
-    related
+    let issue = sql(
+        "reading a finding's issue",
+        "SELECT id FROM issues WHERE fingerprint = $1 AND fingerprint_version = $2",
+    );
+    let issue = issue
+        .bind(columns.fingerprint.value.as_str())
+        .bind(columns.fingerprint.version);
+    if let Some(One(id)) = link.first::<One<Uuid>>(issue).await? {
+        related.push(Related {
+            kind: EdgeKind::Groups,
+            out: false,
+            node: Node::issue(id, ""),
+        });
+    }
+    Ok(related)
 }
 
 pub(super) fn edge(row: &FindingRow, kind: EdgeKind, out: bool) -> GraphEdge {
@@ -82,50 +110,88 @@ pub(super) fn edge(row: &FindingRow, kind: EdgeKind, out: bool) -> GraphEdge {
     }
 }
 
-/// Which findings are a node's, how they are related, and whether only those outside of
-/// containers; none, if a filter leaves none of them.
-pub(super) fn of_node(
+/// A node's findings.
+pub(super) struct OfNode {
+    /// Which they are.
+    pub filter: FindingFilter,
+    /// How they are related to the node,
+    pub kind: EdgeKind,
+    /// and whether that leads away from the node.
+    pub out: bool,
+    /// Only those that are not in a container.
+    pub outside: bool,
+}
+
+/// Which findings are a node's; none, if a filter leaves none of them.
+pub(super) async fn of_node<L: Link>(
+    link: &mut L,
     node: &GraphNode,
     view: &GraphView,
     filter: &NeighbourFilter,
-) -> Option<(FindingFilter, EdgeKind, bool)> {
-    let (kind, out) = edge_to_findings(node.kind)?;
+) -> Result<Option<OfNode>> {
+    let Some((kind, out)) = edge_to_findings(node.kind) else {
+        return Ok(None);
+    };
     let way = match filter.direction {
         Direction::Both => true,
         Direction::Out => out,
         Direction::In => !out,
     };
     if !way || !wants(&filter.edges, kind) || !wants(&filter.kinds, NodeKind::Finding) {
-        return None;
+        return Ok(None);
     }
-    let mut findings = FindingFilter {
+    let mut wanted = FindingFilter {
         from: filter.from,
         until: filter.until,
         projects: view.0.clone(),
         ..FindingFilter::default()
     };
     let one = |text: &str| vec![text.to_owned()];
-    let mut on_host = false;
+    let mut outside = false;
     match node.kind {
-        NodeKind::Rule => findings.rules = one(&node.key),
-        NodeKind::Host => findings.hosts = one(&node.key),
-        NodeKind::Container => findings.containers = one(&node.key),
-        NodeKind::Image => findings.images = one(&node.key),
+        NodeKind::Rule => wanted.rules = one(&node.key),
+        NodeKind::Host => wanted.hosts = one(&node.key),
+        NodeKind::Container => wanted.containers = one(&node.key),
+        NodeKind::Image => wanted.images = one(&node.key),
+        NodeKind::Issue => match fingerprint(link, &node.key).await? {
+            Some(print) => wanted.fingerprints = vec![print],
+            None => return Ok(None),
+        },
         NodeKind::Process | NodeKind::User => {
-            let (in_container, place, what) = placed(&node.key)?;
-            on_host = !in_container;
+            let Some((in_container, place, what)) = placed(&node.key) else {
+                return Ok(None);
+            };
+            outside = !in_container;
             if in_container {
-                findings.containers = vec![place];
+                wanted.containers = vec![place];
             } else {
-                findings.hosts = vec![place];
+                wanted.hosts = vec![place];
             }
             if node.kind == NodeKind::Process {
-                findings.processes = one(what);
+                wanted.processes = one(what);
             } else {
-                findings.users = one(what);
+                wanted.users = one(what);
             }
         }
-        _ => return None,
+        _ => return Ok(None),
     }
-    Some((findings, kind, on_host))
+    Ok(Some(OfNode {
+        filter: wanted,
+        kind,
+        out,
+        outside,
+    }))
+}
+
+/// What an issue's findings have in common.
+async fn fingerprint<L: Link>(link: &mut L, issue: &str) -> Result<Option<String>> {
+    let Ok(id) = issue.parse::<Uuid>() else {
+        return Ok(None);
+    };
+    let read = sql(
+        "reading an issue's fingerprint",
+        "SELECT fingerprint FROM issues WHERE id = $1",
+    );
+    let found = link.first::<One<String>>(read.bind(id)).await?;
+    Ok(found.map(|One(print)| print))
 }

@@ -112,12 +112,14 @@ pub enum EdgeKind {
     AsUser,
     /// A rule matched a process, or, where none is known, on a host.
     Matched,
-    /// A policy acted on a process, or would have.
+    /// A policy acted on a process, or, where none is known, on a host.
     ActedOn,
     /// A process started another.
     Started,
     /// A process asked for a domain's addresses.
     Asked,
+    /// Under a domain's name an address was given.
+    Resolved,
     /// A process connected to an address, or was reached from it.
     Connected,
     /// A process executed, opened or changed a file.
@@ -132,7 +134,7 @@ pub enum EdgeKind {
 
 impl EdgeKind {
     /// Every kind.
-    pub const ALL: [EdgeKind; 17] = [
+    pub const ALL: [EdgeKind; 18] = [
         EdgeKind::InProject,
         EdgeKind::Answers,
         EdgeKind::FromImage,
@@ -145,6 +147,7 @@ impl EdgeKind {
         EdgeKind::ActedOn,
         EdgeKind::Started,
         EdgeKind::Asked,
+        EdgeKind::Resolved,
         EdgeKind::Connected,
         EdgeKind::Touched,
         EdgeKind::ListedAs,
@@ -167,6 +170,7 @@ impl EdgeKind {
             EdgeKind::ActedOn => "acted_on",
             EdgeKind::Started => "started",
             EdgeKind::Asked => "asked",
+            EdgeKind::Resolved => "resolved",
             EdgeKind::Connected => "connected",
             EdgeKind::Touched => "touched",
             EdgeKind::ListedAs => "listed_as",
@@ -206,7 +210,7 @@ use NodeKind as N;
 /// The relations that are stored, in the order of their codes. Edges are read in this
 /// order, and of a node with too many the rest is left out: those of which a node has
 /// few come first.
-pub(crate) const RELATIONS: [Relation; 25] = [
+pub(crate) const RELATIONS: [Relation; 26] = [
     relation(10, N::Host, E::InProject, N::Project),
     relation(15, N::Policy, E::Answers, N::Rule),
     relation(20, N::Container, E::FromImage, N::Image),
@@ -228,6 +232,7 @@ pub(crate) const RELATIONS: [Relation; 25] = [
     relation(65, N::Process, E::Started, N::Process),
     relation(70, N::Process, E::Asked, N::Domain),
     relation(71, N::Host, E::Asked, N::Domain),
+    relation(73, N::Domain, E::Resolved, N::Ip),
     relation(75, N::Process, E::Connected, N::Ip),
     relation(76, N::Host, E::Connected, N::Ip),
     relation(80, N::Process, E::Touched, N::File),

@@ -222,6 +222,7 @@ pub(super) fn edge_to_findings(kind: NodeKind) -> Option<(EdgeKind, bool)> {
         NodeKind::Image => (EdgeKind::FromImage, false),
         NodeKind::Process => (EdgeKind::By, false),
         NodeKind::User => (EdgeKind::AsUser, false),
+        NodeKind::Issue => (EdgeKind::Groups, true),
         _ => return None,
     })
 }

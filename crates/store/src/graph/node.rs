@@ -150,9 +150,9 @@ impl Node {
         node_id(self.kind, &self.key)
     }
 
-    /// What it is searched by.
+    /// What it is searched by: on one line.
     pub(super) fn name(&self) -> String {
-        let name = self.label.to_lowercase();
+        let name = self.label.to_lowercase().replace(char::is_control, " ");
         if self.kind.is_called_by_its_last_part() {
             let last = name.trim_end_matches('/').rsplit('/').next();
             return last.unwrap_or_default().to_owned();
@@ -232,5 +232,6 @@ mod tests {
         assert_eq!(Node::domain("WWW.Example.org.").key, "www.example.org");
         assert_eq!(Node::ip("::ffff:192.0.2.1").key, "192.0.2.1");
         assert_eq!(Node::user(host, "CORP/anna").name(), "corp/anna");
+        assert_eq!(Node::process(host, "/tmp/a\nb").name(), "a b");
     }
 }

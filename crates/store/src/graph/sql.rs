@@ -3,9 +3,9 @@
 use super::neighbours::{Found, edges, sections, wants};
 use super::rows::{nodes, not_found};
 use super::{
-    Graph, GraphNode, GraphView, GraphWrites, Neighbour, NeighbourCursor, NeighbourFilter,
-    NodeCursor, NodeKind, NodeSearch, PathAnswer, Radius, Walk, findings, kind_of_id, path, radius,
-    retention, search, write,
+    Direction, Graph, GraphNode, GraphView, GraphWrites, Neighbour, NeighbourCursor,
+    NeighbourFilter, NodeCursor, NodeKind, NodeSearch, PathAnswer, Radius, Walk, findings,
+    kind_of_id, path, radius, retention, search, write,
 };
 use crate::basics::{Micros, Uuid};
 use crate::db::{Backend, Link};
@@ -63,12 +63,11 @@ async fn of_finding<L: Link>(
     after: Option<NeighbourCursor>,
     size: PageSize,
 ) -> Result<Page<Neighbour, NeighbourCursor>> {
-    let related = findings::related(row);
-    let ids: Vec<Uuid> = related.iter().map(|(_, node)| node.id()).collect();
+    let related = findings::related(link, row).await?;
+    let ids: Vec<Uuid> = related.iter().map(|one| one.node.id()).collect();
     let there = nodes(link, view, &ids).await?;
     let time = row.columns.time;
-    let wanted = filter.direction != super::Direction::In
-        && filter.from.is_none_or(|from| time >= from)
+    let wanted = filter.from.is_none_or(|from| time >= from)
         && filter.until.is_none_or(|until| time < until);
     let first = match after {
         Some(NeighbourCursor::Edge { relation, .. }) => usize::from(relation) + 1,
@@ -76,15 +75,21 @@ async fn of_finding<L: Link>(
         None => 0,
     };
     let mut found = Vec::new();
-    for (place, (kind, node)) in related.into_iter().enumerate() {
+    for (place, one) in related.into_iter().enumerate() {
+        let way = match filter.direction {
+            Direction::Both => true,
+            Direction::Out => one.out,
+            Direction::In => !one.out,
+        };
         if wanted
+            && way
             && place >= first
-            && wants(&filter.edges, kind)
-            && wants(&filter.kinds, node.kind)
-            && let Some(node) = there.get(&node.id())
+            && wants(&filter.edges, one.kind)
+            && wants(&filter.kinds, one.node.kind)
+            && let Some(node) = there.get(&one.node.id())
         {
             let neighbour = Neighbour {
-                edge: findings::edge(row, kind, true),
+                edge: findings::edge(row, one.kind, one.out),
                 node: node.clone(),
             };
             found.push((place, neighbour));
@@ -112,22 +117,25 @@ impl<B: Backend> SqlStore<B> {
         mut items: Vec<Neighbour>,
         size: PageSize,
     ) -> Result<Page<Neighbour, NeighbourCursor>> {
-        let Some((wanted, kind, on_host)) = findings::of_node(node, view, filter) else {
+        let mut link = self.0.read().await?;
+        let Some(of_node) = findings::of_node(&mut link, node, view, filter).await? else {
             return Ok(Page { items, next: None });
         };
+        // Before another is taken: who holds one must not wait for a second.
+        drop(link);
         let left = size.rows() - items.len();
         // On a full page: whether there are any, for the next one.
         let rows = PageSize::new(left.max(1) as u32)?;
-        let found = self.findings(&wanted, before, rows).await?;
+        let found = self.findings(&of_node.filter, before, rows).await?;
         if left == 0 {
             let more = !found.items.is_empty();
             let next = more.then_some(NeighbourCursor::Findings(before));
             return Ok(Page { items, next });
         }
         for row in found.items {
-            if !on_host || row.columns.container.is_none() {
+            if !of_node.outside || row.columns.container.is_none() {
                 items.push(Neighbour {
-                    edge: findings::edge(&row, kind, false),
+                    edge: findings::edge(&row, of_node.kind, of_node.out),
                     node: findings::node(&row),
                 });
             }

@@ -129,7 +129,7 @@ impl<'w> Front<'w> {
                 }
             }
         }
-        if self.hop == 1 && self.direction != Direction::In {
+        if self.hop == 1 {
             self.leave_finding(link, view, &nodes, &mut new).await?;
         }
         self.frontier = new
@@ -192,17 +192,23 @@ impl<'w> Front<'w> {
         let Some(row) = findings::finding(link, view, id).await? else {
             return Ok(());
         };
-        let related = findings::related(&row);
-        let ids: Vec<Uuid> = related.iter().map(|(_, node)| node.id()).collect();
+        let related = findings::related(link, &row).await?;
+        let ids: Vec<Uuid> = related.iter().map(|one| one.node.id()).collect();
         let there = super::rows::nodes(link, view, &ids).await?;
-        for (edge, node) in related {
-            if wants(&self.walk.edges, edge) && there.contains_key(&node.id()) {
+        for one in related {
+            let other = one.node.id();
+            let way = match self.direction {
+                Direction::Both => true,
+                Direction::Out => one.out,
+                Direction::In => !one.out,
+            };
+            if way && wants(&self.walk.edges, one.kind) && there.contains_key(&other) {
                 let edge = Edge {
                     at: id,
-                    code: FROM_FINDING + edge as u8,
-                    other: node.id(),
+                    code: FROM_FINDING + one.kind as u8,
+                    other,
                 };
-                self.reach(edge, true, new);
+                self.reach(edge, one.out, new);
             }
         }
         Ok(())

@@ -83,6 +83,27 @@ impl GraphWrites {
         (self.nodes.len(), self.edges.len())
     }
 
+    /// The edges that count everywhere, as lines for people: `KIND KEY edge KIND KEY`, in
+    /// order.
+    pub fn shown(&self) -> Vec<String> {
+        let show = |id: &Uuid| {
+            let node = self.named.get(id);
+            node.map_or_else(
+                || id.to_string(),
+                |node| format!("{} {}", node.kind.name(), node.key),
+            )
+        };
+        let everywhere = self.edges.keys().filter(|row| row.0 == EVERYWHERE);
+        let mut shown: Vec<String> = everywhere
+            .map(|(_, src, code, dst)| {
+                let edge = Relation::of_code(*code).map_or("?", |known| known.edge.name());
+                format!("{} {edge} {}", show(src), show(dst))
+            })
+            .collect();
+        shown.sort_unstable();
+        shown
+    }
+
     /// Adds another's.
     pub fn append(&mut self, other: GraphWrites) {
         self.named.extend(other.named);
@@ -123,14 +144,8 @@ impl Sighting<'_> {
         if from == to {
             return false;
         }
-        for (id, node) in [(from, src), (to, dst)] {
-            if self.nodes.insert(id) {
-                self.writes.named.entry(id).or_insert_with(|| node.clone());
-                for place in &self.places {
-                    add(&mut self.writes.nodes, (*place, id), self.seen);
-                }
-            }
-        }
+        self.node(from, src, self.seen);
+        self.node(to, dst, self.seen);
         if self.edges.insert((from, relation.code, to)) {
             for place in &self.places {
                 let row = (*place, from, relation.code, to);
@@ -138,6 +153,25 @@ impl Sighting<'_> {
             }
         }
         true
+    }
+
+    /// Says that this one's count is told elsewhere: here it is seen, and not counted.
+    /// To be said before its edges.
+    pub fn uncounted(&mut self, node: &Node) {
+        let seen = Seen {
+            count: 0,
+            ..self.seen
+        };
+        self.node(node.id(), node, seen);
+    }
+
+    fn node(&mut self, id: Uuid, node: &Node, seen: Seen) {
+        if self.nodes.insert(id) {
+            self.writes.named.entry(id).or_insert_with(|| node.clone());
+            for place in &self.places {
+                add(&mut self.writes.nodes, (*place, id), seen);
+            }
+        }
     }
 }
 
