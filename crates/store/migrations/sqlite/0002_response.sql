@@ -48,11 +48,12 @@ CREATE TABLE issues (
     event        TEXT NOT NULL,
     UNIQUE (fingerprint, fingerprint_version)
 ) STRICT;
+-- Only one of them has what changes with each finding that is counted.
 CREATE INDEX issues_seen ON issues (last_seen, id);
-CREATE INDEX issues_status ON issues (status, last_seen, id);
-CREATE INDEX issues_rule ON issues (rule, last_seen, id);
-CREATE INDEX issues_host ON issues (host, last_seen, id);
-CREATE INDEX issues_assignee ON issues (assignee, last_seen, id) WHERE assignee IS NOT NULL;
+CREATE INDEX issues_open ON issues (severity, due_at) WHERE status IN ('open', 'in_progress');
+CREATE INDEX issues_rule ON issues (rule);
+CREATE INDEX issues_host ON issues (host);
+CREATE INDEX issues_assignee ON issues (assignee) WHERE assignee IS NOT NULL;
 
 -- The projects that its findings were in.
 CREATE TABLE issue_projects (
