@@ -1,14 +1,16 @@
 //! Deletes old findings, and what is old in the graph, a bounded number at a time, for as long as the server runs.
 
 use crate::config::Retention;
-use picket_store::{Micros, Store};
+use picket_store::{GraphPlace, Micros, Store};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// How often it is looked.
 const EVERY: Duration = Duration::from_secs(60);
-/// Findings deleted in one transaction.
+/// How often the graph is walked through for what is old.
+const SWEEP: Duration = Duration::from_secs(12 * 3600);
+/// Findings deleted in one transaction; of the graph, rows looked at.
 const STEP: u32 = 1000;
 /// Transactions in a row, at most: others want to write too.
 const STEPS: usize = 100;
@@ -20,11 +22,12 @@ pub(crate) async fn run(
     graph: Duration,
     mut stopping: watch::Receiver<bool>,
 ) {
+    let mut sweep = Sweep::default();
     loop {
         if let Err(why) = once(&*store, keep).await {
             tracing::warn!(%why, "old findings could not be deleted");
         }
-        if let Err(why) = of_graph(&*store, graph).await {
+        if let Err(why) = sweep.go_on(&*store, graph).await {
             tracing::warn!(%why, "what is old in the graph could not be deleted");
         }
         tokio::select! {
@@ -40,20 +43,40 @@ fn before(age: Duration) -> Micros {
     crate::api::now().saturating_sub(age)
 }
 
-async fn of_graph(store: &dyn Store, age: Duration) -> picket_store::Result<()> {
-    let before = before(age);
-    let mut gone = 0;
-    for _ in 0..STEPS {
-        let step = store.delete_graph_before(before, STEP).await?;
-        gone += step;
-        if step < STEP.into() {
-            break;
+/// A walk through the graph for what is old.
+#[derive(Default)]
+struct Sweep {
+    /// How far it has come; none: all of it was walked through,
+    from: Option<GraphPlace>,
+    /// and when that was.
+    done: Option<Instant>,
+    /// Rows that it has deleted.
+    gone: u64,
+}
+
+impl Sweep {
+    /// Goes on for a while.
+    async fn go_on(&mut self, store: &dyn Store, age: Duration) -> picket_store::Result<()> {
+        if self.done.is_some_and(|done| done.elapsed() < SWEEP) {
+            return Ok(());
         }
+        self.done = None;
+        let before = before(age);
+        for _ in 0..STEPS {
+            let swept = store.sweep_graph(before, self.from, STEP).await?;
+            self.from = swept.next;
+            self.gone += swept.deleted;
+            if self.from.is_none() {
+                self.done = Some(Instant::now());
+                if self.gone > 0 {
+                    tracing::info!(rows = self.gone, "what is old in the graph was deleted");
+                }
+                self.gone = 0;
+                break;
+            }
+        }
+        Ok(())
     }
-    if gone > 0 {
-        tracing::info!(rows = gone, "what is old in the graph was deleted");
-    }
-    Ok(())
 }
 
 async fn once(store: &dyn Store, keep: Retention) -> picket_store::Result<()> {

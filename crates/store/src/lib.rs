@@ -48,9 +48,9 @@ pub use findings::{
     Keep, NewFinding, Tally,
 };
 pub use graph::{
-    Direction, EdgeKind, Graph, GraphEdge, GraphNode, GraphPath, GraphView, GraphWrites, Neighbour,
-    NeighbourCursor, NeighbourFilter, Node, NodeCursor, NodeKind, NodeSearch, PathAnswer, Place,
-    Radius, RadiusGroup, Sighting, Walk, kind_of_id, node_id,
+    Direction, EdgeKind, Graph, GraphEdge, GraphNode, GraphPath, GraphPlace, GraphView,
+    GraphWrites, Neighbour, NeighbourCursor, NeighbourFilter, Node, NodeCursor, NodeKind,
+    NodeSearch, PathAnswer, Place, Radius, RadiusGroup, Sighting, Swept, Walk, kind_of_id, node_id,
 };
 pub use issues::{Issue, IssueChange, IssueEvent, IssueOpening, IssueStatus, Rejection};
 pub use jobs::{BACK_OFF, DeadJob, Job, Jobs, MAX_BACK_OFF, NewJob};

@@ -4,6 +4,7 @@ pub mod apply;
 mod client;
 pub mod diff;
 pub mod export;
+pub mod graph;
 
 use crate::console;
 use anyhow::Result;
