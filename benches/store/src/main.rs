@@ -1,4 +1,4 @@
-//! Findings stored a second and the time of list queries, on SQLite and on a
+//! Findings stored and digested a second, and the time of list queries, on SQLite and on a
 //! PostgreSQL of its own, both durable, on the disk that holds the scratch folder.
 //!
 //! ```console
@@ -8,6 +8,7 @@
 
 #![expect(clippy::print_stdout, reason = "the table")]
 
+mod digest;
 mod graph;
 mod lists;
 mod sample;
@@ -108,6 +109,7 @@ async fn measure(name: &str, location: &Location, findings: usize) -> Result<()>
         println!("| {batch} | {at_once} | {rate:.0} |");
         next += share;
     }
+    digest::measure(&store, next).await?;
     lists::measure(&*store, findings).await?;
 
     let keep = Keep {

@@ -86,7 +86,7 @@ pub fn finding(number: usize) -> NewFinding {
             container: Some(container),
             image: Some("shop/app".to_owned()),
             user: Some(user),
-            process: Some(process),
+            process: Some(process.clone()),
             fingerprint: Fingerprint {
                 version: 1,
                 value: format!(
@@ -97,6 +97,11 @@ pub fn finding(number: usize) -> NewFinding {
         },
         projects,
         ocsf,
-        facts: json!({}),
+        facts: json!({
+            "title": "A process did what it should not", "issue": true,
+            "process": process, "parent": "/usr/bin/dash",
+            "ancestors": ["/usr/bin/dash", "/usr/bin/containerd-shim-runc-v2", "/usr/lib/systemd/systemd"],
+            "destination": {"ip": format!("198.51.100.{}", chance(seed ^ 10) % 250), "port": 4444},
+        }),
     }
 }

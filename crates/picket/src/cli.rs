@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::commands::control::{arm, disarm, stats, status};
-use crate::commands::remote::{apply, diff, export, graph};
+use crate::commands::remote::{apply, diff, export, graph, issue, promote};
 use crate::commands::{
     completion, config_check, explain, man, match_events, rules_check, rules_convert, rules_test,
     server,
@@ -142,6 +142,33 @@ enum Command {
         #[command(subcommand)]
         command: graph::Command,
     },
+    /// Work on issues: what findings opened for somebody to look at
+    #[command(
+        arg_required_else_help = true,
+        after_help = "Example:\n  picket issue list --overdue --token-file ~/.picket-token"
+    )]
+    Issue {
+        #[command(subcommand)]
+        command: issue::Command,
+    },
+    /// Take a response policy from simulate to block, on evidence
+    #[command(
+        arg_required_else_help = true,
+        after_help = "Example:\n  picket policy evidence stop-web-shells --token-file ~/.picket-token"
+    )]
+    Policy {
+        #[command(subcommand)]
+        command: promote::Command,
+    },
+    /// Take a rule from simulate to block, on evidence
+    #[command(
+        arg_required_else_help = true,
+        after_help = "Example:\n  picket rule evidence web-shell --token-file ~/.picket-token"
+    )]
+    Rule {
+        #[command(subcommand)]
+        command: promote::Command,
+    },
     /// Write a shell's completion script to stdout
     #[command(after_help = "Example:\n  picket completion bash > /etc/bash_completion.d/picket")]
     Completion(completion::Args),
@@ -202,6 +229,9 @@ pub fn run() -> Result<ExitCode> {
         Command::Diff(args) => diff::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Graph { command } => graph::run(&command),
+        Command::Issue { command } => issue::run(&command),
+        Command::Policy { command } => promote::run(promote::Subject::Policy, &command),
+        Command::Rule { command } => promote::run(promote::Subject::Rule, &command),
         Command::Completion(args) => completion::run(&args, Cli::command()),
         Command::Man(args) => man::run(&args, Cli::command()),
     }

@@ -11,7 +11,7 @@
 pub mod auth;
 pub mod backup;
 pub mod config;
-mod digest;
+pub mod digest;
 mod files;
 pub mod http;
 pub mod intake;

@@ -1,4 +1,5 @@
-//! Deletes old findings, and what is old in the graph, a bounded number at a time, for as long as the server runs.
+//! Deletes old findings and issues, and what is old in the graph, a bounded number at a time,
+//! for as long as the server runs.
 
 use crate::config::Retention;
 use picket_store::{GraphPlace, Micros, Store};
@@ -10,7 +11,7 @@ use tokio::sync::watch;
 const EVERY: Duration = Duration::from_secs(60);
 /// How often the graph is walked through for what is old.
 const SWEEP: Duration = Duration::from_secs(12 * 3600);
-/// Findings deleted in one transaction; of the graph, rows looked at.
+/// Findings, or issues, deleted in one transaction; of the graph, rows looked at.
 const STEP: u32 = 1000;
 /// Transactions in a row, at most: others want to write too.
 const STEPS: usize = 100;
@@ -19,6 +20,7 @@ const STEPS: usize = 100;
 pub(crate) async fn run(
     store: Arc<dyn Store>,
     keep: Retention,
+    keep_issues: Duration,
     graph: Duration,
     mut stopping: watch::Receiver<bool>,
 ) {
@@ -30,6 +32,9 @@ pub(crate) async fn run(
         if let Err(why) = sweep.go_on(&*store, graph).await {
             tracing::warn!(%why, "what is old in the graph could not be deleted");
         }
+        if let Err(why) = closed_issues(&*store, keep_issues).await {
+            tracing::warn!(%why, "old issues could not be deleted");
+        }
         tokio::select! {
             () = crate::stopped(&mut stopping) => return,
             () = tokio::time::sleep(EVERY) => {}
@@ -37,8 +42,7 @@ pub(crate) async fn run(
     }
 }
 
-/// The time before which things are older than this.
-fn before(age: Duration) -> Micros {
+fn ago(age: Duration) -> Micros {
     let age = Micros::try_from(age.as_micros()).unwrap_or(Micros::MAX);
     crate::api::now().saturating_sub(age)
 }
@@ -61,7 +65,7 @@ impl Sweep {
             return Ok(());
         }
         self.done = None;
-        let before = before(age);
+        let before = ago(age);
         for _ in 0..STEPS {
             let swept = store.sweep_graph(before, self.from, STEP).await?;
             self.from = swept.next;
@@ -79,8 +83,18 @@ impl Sweep {
     }
 }
 
+async fn closed_issues(store: &dyn Store, keep: Duration) -> picket_store::Result<()> {
+    let before = ago(keep);
+    for _ in 0..STEPS {
+        if store.delete_closed_issues(before, STEP).await? < STEP.into() {
+            break;
+        }
+    }
+    Ok(())
+}
+
 async fn once(store: &dyn Store, keep: Retention) -> picket_store::Result<()> {
-    let before = before(keep.age);
+    let before = ago(keep.age);
     let mut gone = 0;
     for _ in 0..STEPS {
         let by_age = store.delete_findings_before(before, STEP).await?;

@@ -114,6 +114,7 @@ pub async fn start(config: Config) -> Result<Server, StartError> {
         passwords,
         metrics,
         config.api,
+        config.issues,
         stopping.clone(),
         Arc::downgrade(&fleet),
         oidc,
@@ -126,6 +127,7 @@ pub async fn start(config: Config) -> Result<Server, StartError> {
     tasks.spawn(retention::run(
         Arc::clone(&store),
         config.findings,
+        config.issues.keep,
         config.graph,
         stopping.clone(),
     ));
@@ -135,7 +137,9 @@ pub async fn start(config: Config) -> Result<Server, StartError> {
     ));
     tasks.spawn(digest::run(
         Arc::clone(&store),
-        Arc::new(digest::Reader::default()),
+        Arc::new(digest::Reader {
+            issues: config.issues,
+        }),
         Arc::clone(&app.metrics),
         stopping.clone(),
     ));

@@ -20,6 +20,7 @@ mod db;
 mod definitions;
 mod digest;
 mod error;
+mod evidence;
 mod findings;
 mod graph;
 mod issues;
@@ -43,6 +44,9 @@ pub use changes::{Change, Changes};
 pub use definitions::{Content, Definition, DefinitionFilter, Definitions, Kind, Stage};
 pub use digest::{Digest, Digested, Digester, FindingWrites, IssueWrites, PendingFinding};
 pub use error::{Result, StoreError};
+pub use evidence::{
+    Evidence, EvidenceFilter, EvidenceOf, EvidencePage, JudgedFinding, PolicyFinding,
+};
 pub use findings::{
     Delivered, FindingColumns, FindingCursor, FindingFilter, FindingRow, Findings, Fingerprint,
     Keep, NewFinding, Tally,
@@ -52,7 +56,10 @@ pub use graph::{
     GraphWrites, Neighbour, NeighbourCursor, NeighbourFilter, Node, NodeCursor, NodeKind,
     NodeSearch, PathAnswer, Place, Radius, RadiusGroup, Sighting, Swept, Walk, kind_of_id, node_id,
 };
-pub use issues::{Issue, IssueChange, IssueEvent, IssueOpening, IssueStatus, Rejection};
+pub use issues::{
+    ChangeIssue, Issue, IssueChange, IssueCursor, IssueEvent, IssueFilter, IssueNote, IssueOpening,
+    IssueStatus, Issues, OpenIssues, Rejection,
+};
 pub use jobs::{BACK_OFF, DeadJob, Job, Jobs, MAX_BACK_OFF, NewJob};
 pub use join_tokens::{JoinRefusal, JoinToken, JoinTokens, NewJoinToken};
 pub use page::{Page, PageSize};

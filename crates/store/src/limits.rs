@@ -46,8 +46,17 @@ pub const MAX_DETAIL: usize = 4096;
 pub const MAX_FACTS: usize = 64 << 10;
 /// Findings digested at once.
 pub const MAX_DIGEST: u32 = 1000;
+/// Bytes of a note.
+pub const MAX_NOTE: usize = 16 << 10;
 /// Bytes of an issue's title; what is longer is cut.
 pub const MAX_ISSUE_TITLE: usize = 512;
+
+/// Findings that one page of evidence looks at.
+pub const MAX_EVIDENCE: u32 = 100_000;
+/// Bytes of a page of evidence.
+pub const MAX_EVIDENCE_PAGE: usize = 256 << 10;
+/// How long a page of evidence is kept that nobody armed on, microseconds: a week.
+pub const EVIDENCE_KEPT: i64 = 7 * 24 * 3_600_000_000;
 
 /// Rows that one step of retention deletes, at most.
 pub const MAX_RETENTION_STEP: u32 = 5000;

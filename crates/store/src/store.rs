@@ -8,8 +8,10 @@ use crate::db::Backend;
 use crate::definitions::Definitions;
 use crate::digest::Digest;
 use crate::error::{Result, StoreError};
+use crate::evidence::Evidence;
 use crate::findings::Findings;
 use crate::graph::Graph;
+use crate::issues::Issues;
 use crate::jobs::Jobs;
 use crate::join_tokens::JoinTokens;
 use crate::postgres::PostgresBackend;
@@ -24,7 +26,18 @@ use std::sync::Arc;
 /// returns after the commit.
 #[async_trait]
 pub trait Store:
-    Access + AuditLog + Bundles + Definitions + Digest + Findings + Graph + JoinTokens + Jobs + Sensors
+    Access
+    + AuditLog
+    + Bundles
+    + Definitions
+    + Digest
+    + Evidence
+    + Findings
+    + Graph
+    + Issues
+    + Jobs
+    + JoinTokens
+    + Sensors
 {
     /// Changes from here on, those of other replicas too.
     fn changes(&self) -> Changes;

@@ -5,7 +5,9 @@
 mod control;
 mod explain;
 mod golden;
+mod issues;
 mod matching;
+mod promote;
 mod reference;
 mod rules;
 mod server;

@@ -9,17 +9,17 @@ use std::time::Duration;
 /// Long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const CONFIG: &str = "data = \"data\"\nlisten = \"127.0.0.1:0\"\n[fleet]\nlisten = \"127.0.0.1:0\"\n\
+pub const CONFIG: &str = "data = \"data\"\nlisten = \"127.0.0.1:0\"\n[fleet]\nlisten = \"127.0.0.1:0\"\n\
     [ops]\nlisten = \"127.0.0.1:0\"\n";
 
-struct Server {
+pub struct Server {
     child: Child,
     lines: mpsc::Receiver<String>,
     said: Vec<String>,
 }
 
 impl Server {
-    fn start(bench: &Bench) -> Server {
+    pub fn start(bench: &Bench) -> Server {
         Server::start_with(bench, &["server", "--config", "server.toml"])
     }
 
@@ -58,7 +58,23 @@ impl Server {
         Some(rest.split([' ', ',']).next()?.to_owned())
     }
 
-    fn stop(mut self) {
+    /// Logs in as the first administrator: the token lies in the file `token`. Gives the
+    /// server's URL.
+    pub fn log_in(&self, bench: &Bench) -> String {
+        let password = self
+            .after("first start: log in as admin with the password ")
+            .unwrap();
+        let api = self.after("the API: https://").unwrap();
+        let host = api.strip_suffix("/api/v1").unwrap();
+        // On a loopback address both are spoken.
+        let body = serde_json::json!({"name": "admin", "password": password, "token": true});
+        let answer = ureq::post(format!("http://{host}/api/v1/session")).send_json(body);
+        let answer: serde_json::Value = answer.unwrap().body_mut().read_json().unwrap();
+        bench.write("token", answer["token"].as_str().unwrap());
+        format!("https://{host}")
+    }
+
+    pub fn stop(mut self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         assert!(self.child.wait().unwrap().success());
@@ -104,22 +120,12 @@ fn a_folder_goes_to_a_server_and_back() {
     let bench = Bench::new();
     bench.write("server.toml", CONFIG);
     let server = Server::start(&bench);
-    let password = server
-        .after("first start: log in as admin with the password ")
-        .unwrap();
-    let api = server.after("the API: https://").unwrap();
-    let host = api.strip_suffix("/api/v1").unwrap().to_owned();
-    // On a loopback address both are spoken.
-    let body = serde_json::json!({"name": "admin", "password": password, "token": true});
-    let answer = ureq::post(format!("http://{host}/api/v1/session")).send_json(body);
-    let answer: serde_json::Value = answer.unwrap().body_mut().read_json().unwrap();
-    bench.write("token", answer["token"].as_str().unwrap());
+    let url = server.log_in(&bench);
     let ops = server.after("for operations: http://").unwrap();
     let mut metrics = ureq::get(format!("http://{ops}")).call().unwrap();
     let metrics = metrics.body_mut().read_to_string().unwrap();
     assert!(metrics.contains("picket_sensors_connected 0"), "{metrics}");
 
-    let url = format!("https://{host}");
     let run = |args: &[&str]| {
         let remote = [
             "--server",

@@ -3,7 +3,7 @@
 use super::metrics::Metrics;
 use crate::auth::oidc::Provider;
 use crate::auth::{Limiter, Passwords};
-use crate::config::ApiLimits;
+use crate::config::{ApiLimits, Issues};
 use crate::fleet::Fleet;
 use picket_store::{Micros, Store, Uuid};
 use std::collections::HashMap;
@@ -29,6 +29,8 @@ pub struct AppParts {
     pub metrics: Arc<Metrics>,
     /// How much is let in.
     pub limits: ApiLimits,
+    /// How long people have for issues.
+    pub issues: Issues,
     /// True once the server stops: streams end.
     pub stopping: watch::Receiver<bool>,
     /// The fleet's half; gone where none is served.
@@ -55,11 +57,13 @@ impl Deref for App {
 
 impl App {
     /// Puts the parts together.
+    #[expect(clippy::too_many_arguments, reason = "each is named in the parts")]
     pub fn new(
         store: Arc<dyn Store>,
         passwords: Passwords,
         metrics: Arc<Metrics>,
         limits: ApiLimits,
+        issues: Issues,
         stopping: watch::Receiver<bool>,
         fleet: Weak<Fleet>,
         oidc: Option<Arc<Provider>>,
@@ -77,6 +81,7 @@ impl App {
             passwords,
             metrics,
             limits,
+            issues,
             stopping,
             fleet,
             oidc,

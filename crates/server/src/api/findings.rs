@@ -243,13 +243,18 @@ pub(super) async fn list(
 ) -> Result<Json<Page<FindingView>>, Problem> {
     let scope = who.needs(Permission::Read)?;
     let asked = question(&app, &scope, pairs).await?;
+    page(&app, asked).await
+}
+
+/// The page that is asked for.
+pub(super) async fn page(app: &App, asked: Question) -> Result<Json<Page<FindingView>>, Problem> {
     let size = page_size(asked.limit)?;
     let found = app
         .store
         .findings(&asked.filter, asked.before, size)
         .await?;
     Ok(Json(Page {
-        items: views(&app, found.items, asked.with_ocsf).await?,
+        items: views(app, found.items, asked.with_ocsf).await?,
         next: found
             .next
             .map(|last| cursor(&[&last.time.to_string(), &last.id.to_string()])),

@@ -30,7 +30,7 @@ const OVERLAP: u64 = 10_000;
 /// How long notices are collected before the store is asked.
 const COLLECT: Duration = Duration::from_millis(100);
 /// How often the store is asked if it says nothing, and the rights are looked at again.
-const ANYWAY: Duration = Duration::from_secs(30);
+pub(super) const ANYWAY: Duration = Duration::from_secs(30);
 /// A line now and then, so that proxies do not close the connection.
 const ALIVE: Duration = Duration::from_secs(15);
 
@@ -51,13 +51,7 @@ pub(super) async fn stream(
 ) -> Result<Response, Problem> {
     let scope = who.needs(Permission::Read)?;
     let asked = question(&app, &scope, pairs).await?;
-    let place = app.streams.clone().try_acquire_owned().map_err(|_| {
-        Problem::new(
-            Code::Unavailable,
-            "there are too many streams: try again later",
-        )
-        .retry_after(ANYWAY)
-    })?;
+    let place = place(&app)?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let start =
         match last {
@@ -82,10 +76,31 @@ pub(super) async fn stream(
         app,
     };
     tokio::spawn(follower.run());
-    let events = Sse::new(ReceiverStream::new(receiver));
-    Ok(events
+    Ok(sse(receiver))
+}
+
+/// A place among the streams, if there is one.
+pub(super) fn place(app: &App) -> Result<OwnedSemaphorePermit, Problem> {
+    app.streams.clone().try_acquire_owned().map_err(|_| {
+        let why = "there are too many streams: try again later";
+        Problem::new(Code::Unavailable, why).retry_after(ANYWAY)
+    })
+}
+
+/// Events as they come, with a line now and then.
+pub(super) fn sse(events: mpsc::Receiver<Result<Event, Infallible>>) -> Response {
+    Sse::new(ReceiverStream::new(events))
         .keep_alive(KeepAlive::new().interval(ALIVE))
-        .into_response())
+        .into_response()
+}
+
+/// Whether the token is good, and its owner's rights are what they were.
+pub(super) async fn still_may(app: &App, token: &SecretHash, rights: &Rights) -> bool {
+    let Ok((user, _)) = app.store.user_of_token(token, now()).await else {
+        return false;
+    };
+    let grants = app.store.grants(user.id).await;
+    grants.is_ok_and(|grants| Rights::of(&grants) == *rights)
 }
 
 struct Follower {
@@ -129,7 +144,7 @@ impl Follower {
                 Ok(None) => return Ok(()),
                 Ok(Some(Change::Findings)) => true,
                 Ok(Some(Change::Access | Change::Unknown)) | Err(_) => {
-                    if !self.still_may().await {
+                    if !still_may(&self.app, &self.token, &self.rights).await {
                         return Ok(());
                     }
                     true
@@ -140,15 +155,6 @@ impl Follower {
                 tokio::time::sleep(COLLECT).await;
             }
         }
-    }
-
-    /// Whether the token is good, and its owner's rights are what they were.
-    async fn still_may(&self) -> bool {
-        let Ok((user, _)) = self.app.store.user_of_token(&self.token, now()).await else {
-            return false;
-        };
-        let grants = self.app.store.grants(user.id).await;
-        grants.is_ok_and(|grants| Rights::of(&grants) == self.rights)
     }
 
     /// Sends what is new; false: nobody listens any more.

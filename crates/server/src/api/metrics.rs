@@ -148,7 +148,7 @@ impl Metrics {
             &mut out,
             "picket_live_streams",
             "gauge",
-            "Streams of live findings",
+            "Streams of live findings, and of changes of issues",
         );
         let _ = writeln!(
             out,

@@ -3,12 +3,15 @@
 use super::App;
 use super::metrics::family;
 use super::problem::{Code, Problem};
+use super::values::now;
 use super::who::Who;
 use crate::auth::Permission;
 use crate::fleet::{Census, Fleet};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use picket_model::severity::Severity;
+use picket_store::OpenIssues;
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -61,11 +64,39 @@ pub(super) async fn open_metrics(State(app): State<App>) -> Response {
     let name = "picket_store_up";
     family(&mut text, name, "gauge", "Whether the database answers");
     let _ = writeln!(text, "{name} {}", u8::from(matches!(asked, Ok(Ok(())))));
+    text.push_str(&of_issues(&app).await);
     text.push_str(&app.metrics.render());
     if let Some(fleet) = app.fleet.upgrade() {
         text.push_str(&of_fleet(&fleet));
     }
     (kind, text).into_response()
+}
+
+/// Those that wait for people, by severity; nothing where the store does not say so.
+async fn of_issues(app: &App) -> String {
+    let mut out = String::new();
+    let asked = tokio::time::timeout(PATIENCE, app.store.open_issues(now())).await;
+    let Ok(Ok(counts)) = asked else { return out };
+    type Count = fn(&OpenIssues) -> i64;
+    let gauges: [(&str, &str, Count); 2] = [
+        ("picket_issues_open", "Issues that are not closed", |of| {
+            of.open
+        }),
+        (
+            "picket_issues_overdue",
+            "Issues that should have been closed",
+            |of| of.overdue,
+        ),
+    ];
+    for (name, help, value) in gauges {
+        family(&mut out, name, "gauge", help);
+        for severity in Severity::ALL {
+            let found = counts.iter().find(|of| of.severity == severity);
+            let value = found.map_or(0, value);
+            let _ = writeln!(out, "{name}{{severity=\"{}\"}} {value}", severity.name());
+        }
+    }
+    out
 }
 
 fn of_process() -> String {

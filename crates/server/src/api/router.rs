@@ -1,8 +1,9 @@
 //! Every route, and the description made of them.
 
 use super::{
-    App, apply, audit, bundles, definitions, findings, graph, guard, join_tokens, live, me, oidc,
-    ops, problem, projects, rollouts, sensors, session, tokens, users,
+    App, apply, audit, bundles, definitions, evidence, findings, graph, guard, issue_notes,
+    issue_stream, issues, join_tokens, live, me, oidc, ops, problem, projects, rollouts, sensors,
+    session, tokens, users,
 };
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
@@ -62,12 +63,15 @@ fn v1() -> OpenApiRouter<App> {
         .routes(routes!(rules::versions))
         .routes(routes!(rules::diff))
         .routes(routes!(rule_stage::set_stage))
+        .routes(routes!(evidence::of_rule))
         .routes(routes!(sensors::of_rule))
         .routes(routes!(policies::list, policies::create))
         .routes(routes!(policies::get, policies::change, policies::delete))
         .routes(routes!(policies::versions))
         .routes(routes!(policies::diff))
         .routes(routes!(policy_stage::set_stage))
+        .routes(routes!(evidence::of_policy))
+        .routes(routes!(evidence::get))
         .routes(routes!(lists::list, lists::create))
         .routes(routes!(lists::get, lists::change, lists::delete))
         .routes(routes!(lists::versions))
@@ -96,6 +100,11 @@ fn v1() -> OpenApiRouter<App> {
         .routes(routes!(graph::neighbours))
         .routes(routes!(graph::radius))
         .routes(routes!(graph::path))
+        .routes(routes!(issues::list))
+        .routes(routes!(issue_stream::stream))
+        .routes(routes!(issues::get, issues::change))
+        .routes(routes!(issues::findings))
+        .routes(routes!(issue_notes::list, issue_notes::add))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
         .layer(DefaultBodyLimit::max(body_limit("")))
@@ -146,6 +155,7 @@ fn describe_problems(description: &mut utoipa::openapi::OpenApi) {
             &mut item.get,
             &mut item.post,
             &mut item.put,
+            &mut item.patch,
             &mut item.delete,
         ];
         for operation in operations.into_iter().flatten() {

@@ -11,7 +11,8 @@ pub(crate) use oidc::is_safe_url;
 pub use oidc::{GroupRole, Oidc};
 
 use crate::fleet::FleetConfig;
-use picket_store::{Keep, Location};
+use picket_model::severity::Severity;
+use picket_store::{Keep, Location, Micros};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -64,6 +65,8 @@ pub struct Config {
     pub findings: Retention,
     /// How long the graph keeps what is not seen any more.
     pub graph: Duration,
+    /// How long people have for issues, and how long closed ones stay.
+    pub issues: Issues,
     /// How sensors are served.
     pub fleet: FleetConfig,
     /// Who else logs people in.
@@ -163,6 +166,37 @@ impl Default for Retention {
     }
 }
 
+/// How long people have for issues, and how long closed ones stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Issues {
+    /// Hours until it should be closed, of each severity, the mildest first.
+    pub due_hours: [u32; Severity::ALL.len()],
+    /// Closed ones of which nothing was seen for so long go.
+    pub keep: Duration,
+}
+
+impl Default for Issues {
+    fn default() -> Issues {
+        Issues {
+            due_hours: [30 * 24, 7 * 24, 3 * 24, 24, 4],
+            keep: Duration::from_secs(365 * 24 * 3600),
+        }
+    }
+}
+
+impl Issues {
+    /// How long people have for an issue of this severity.
+    pub fn due_after(&self, severity: Severity) -> Micros {
+        let known = Severity::ALL.iter().zip(self.due_hours);
+        let hours = known
+            .filter(|(known, _)| **known == severity)
+            .map(|(_, hours)| hours)
+            .next()
+            .unwrap_or_default();
+        Micros::from(hours) * 3_600_000_000
+    }
+}
+
 /// What is wrong with a configuration: as text, with the file's name, the line and
 /// the key.
 #[derive(Debug, thiserror::Error)]
@@ -205,6 +239,7 @@ impl Config {
             },
             findings: Retention::default(),
             graph: GRAPH,
+            issues: Issues::default(),
             fleet: FleetConfig::new(data.join(FLEET), SENSORS),
             oidc: None,
             traces: None,

@@ -1,7 +1,7 @@
 //! The file as it is written, with the place of each value.
 
 use super::oidc::{self, RawOidc};
-use super::{ApiLimits, Config, DATA, LISTEN, Log, Retention, SENSORS_PORT, Tls, Traces};
+use super::{ApiLimits, Config, DATA, Issues, LISTEN, Log, Retention, SENSORS_PORT, Tls, Traces};
 use crate::fleet::{FleetConfig, Plan};
 use picket_store::Keep;
 use serde::Deserialize;
@@ -28,6 +28,7 @@ struct File {
     log: RawLog,
     findings: RawFindings,
     graph: RawGraph,
+    issues: RawIssues,
     fleet: RawFleet,
     oidc: Option<RawOidc>,
     traces: RawTraces,
@@ -95,6 +96,23 @@ struct RawGraph {
     keep_days: Option<Spanned<u32>>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawIssues {
+    keep_days: Option<Spanned<u32>>,
+    due_hours: RawDueHours,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawDueHours {
+    informational: Option<Spanned<u32>>,
+    low: Option<Spanned<u32>>,
+    medium: Option<Spanned<u32>>,
+    high: Option<Spanned<u32>>,
+    critical: Option<Spanned<u32>>,
+}
+
 /// From the text to a configuration.
 pub(super) fn resolve(text: &str) -> Result<Config, Wrong> {
     let file: File = toml::from_str(text).map_err(|error| syntax(text, &error))?;
@@ -115,6 +133,7 @@ pub(super) fn resolve(text: &str) -> Result<Config, Wrong> {
         log: log(&file.log)?,
         findings: findings(&file.findings)?,
         graph: graph(&file.graph, defaults.graph)?,
+        issues: issues(&file.issues)?,
         fleet: fleet(file.fleet, listen, defaults.fleet)?,
         traces: traces(&file.traces)?,
         oidc: file.oidc.map(oidc::resolve).transpose()?,
@@ -319,5 +338,28 @@ fn findings(raw: &RawFindings) -> Result<Retention, Wrong> {
             findings: count.map(i64::from).or(default.keep.findings),
             bytes: gib.map(|gib| i64::from(gib) << 30).or(default.keep.bytes),
         },
+    })
+}
+
+fn issues(raw: &RawIssues) -> Result<Issues, Wrong> {
+    let default = Issues::default();
+    let days = at_least_one(&raw.keep_days, "issues.keep_days")?;
+    let hours = [
+        (&raw.due_hours.informational, "informational"),
+        (&raw.due_hours.low, "low"),
+        (&raw.due_hours.medium, "medium"),
+        (&raw.due_hours.high, "high"),
+        (&raw.due_hours.critical, "critical"),
+    ];
+    let mut due_hours = default.due_hours;
+    for (due, (raw, severity)) in due_hours.iter_mut().zip(hours) {
+        let key = format!("issues.due_hours.{severity}");
+        *due = at_least_one(raw, &key)?.unwrap_or(*due);
+    }
+    Ok(Issues {
+        due_hours,
+        keep: days.map_or(default.keep, |days| {
+            Duration::from_secs(u64::from(days) * 24 * 3600)
+        }),
     })
 }

@@ -6,12 +6,14 @@
 //!                               ▼
 //!              Store::digest ─ Reader ─┬─ issues: what opens one, or is counted in one
 //!                                      ├─ graph: who did what to whom
+//!                                      ├─ evidence: what policies made of them
 //!                                      └─ …
 //! ```
 //! What is made of a finding is made here, of its columns and [`Facts`], without input
 //! or output; the store calls it, and writes all of it in the transaction in which the
 //! finding is no longer pending.
 
+mod evidence;
 mod facts;
 mod graph;
 pub(crate) mod hosts;
@@ -19,13 +21,23 @@ mod issues;
 mod task;
 
 pub(crate) use facts::Facts;
+pub use task::BATCH;
 pub(crate) use task::run;
 
+use crate::config::Issues;
 use picket_store::{Digester, FindingWrites, IssueChange, IssueWrites, PendingFinding};
+use std::sync::Arc;
 
 /// Reads findings, and says what they lead to.
 #[derive(Debug, Default)]
-pub(crate) struct Reader {}
+pub(crate) struct Reader {
+    pub(crate) issues: Issues,
+}
+
+/// What the server digests with, for whoever measures it.
+pub fn reader() -> Arc<dyn Digester> {
+    Arc::new(Reader::default())
+}
 
 impl Digester for Reader {
     fn findings(&self, pending: &[PendingFinding]) -> FindingWrites {
@@ -38,7 +50,8 @@ impl Digester for Reader {
             }
         }
         FindingWrites {
-            openings: issues::openings(&read),
+            policies: evidence::policies(&read),
+            openings: issues::openings(&read, &self.issues),
             graph: graph::of_findings(&read),
             jobs: Vec::new(),
             skipped,

@@ -139,6 +139,10 @@ impl Client {
         self.call("PUT", path, &[("if-match", etag)], Some(&body))
     }
 
+    pub fn patch(&self, path: &str, etag: &str, body: Value) -> Answer {
+        self.call("PATCH", path, &[("if-match", etag)], Some(&body))
+    }
+
     pub fn delete(&self, path: &str, etag: &str) -> Answer {
         self.call("DELETE", path, &[("if-match", etag)], None)
     }

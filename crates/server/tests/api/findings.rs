@@ -108,14 +108,17 @@ pub fn pages_follow_each_other(lab: &mut Lab) {
 }
 
 /// Lines of a stream, read by a thread of their own.
-struct Events {
+pub struct Events {
     lines: mpsc::Receiver<String>,
 }
 
 impl Events {
     fn open(client: &Client, query: &str, headers: &[(&str, &str)]) -> Events {
-        let path = format!("/api/v1/findings/stream{query}");
-        let response = client.send("GET", &path, headers, None);
+        Events::at(client, &format!("/api/v1/findings/stream{query}"), headers)
+    }
+
+    pub fn at(client: &Client, path: &str, headers: &[(&str, &str)]) -> Events {
+        let response = client.send("GET", path, headers, None);
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         let (sender, lines) = mpsc::channel();
@@ -128,6 +131,16 @@ impl Events {
             }
         });
         Events { lines }
+    }
+
+    /// The type of the next one, whatever it says.
+    pub fn kind(&self) -> String {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE).expect("an event");
+            if let Some(kind) = line.strip_prefix("event: ") {
+                return kind.to_owned();
+            }
+        }
     }
 
     /// The id and uid of the next one.

@@ -10,10 +10,13 @@
 
 mod backups;
 mod client;
+mod evidence;
 mod files;
 mod findings;
+mod flood;
 mod fuzz;
 mod graph;
+mod issues;
 mod lab;
 mod oidc;
 mod openapi;
@@ -71,6 +74,16 @@ suite! {
     graph:
         findings_and_issues_stand_in_the_graph,
         projects_hide_nodes_and_paths;
+    evidence:
+        what_would_have_been_killed_is_shown,
+        nothing_is_armed_without_evidence,
+        evidence_shows_no_more_than_one_may_see;
+    issues:
+        an_attack_is_one_issue_that_people_work_on,
+        issues_are_found_by_each_filter,
+        projects_hide_issues,
+        a_change_is_told_live,
+        it_comes_back_by_itself;
     files:
         a_folder_is_applied_once,
         what_is_wrong_is_applied_not_at_all,

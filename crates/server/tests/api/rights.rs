@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::lab::{Lab, cause};
-use crate::world::{self, LIST, finding, policy, rule, store};
+use crate::world::{self, LIST, alarming, digested, finding, policy, rule, store};
 use picket_server::auth::Role;
 use picket_store::{NewBundle, RolloutState, Uuid};
 use serde_json::{Value, json};
@@ -33,14 +33,19 @@ struct Endpoint {
     shared: bool,
 }
 
+/// In a body: the digest of the policy's evidence.
+const EVIDENCE: &str = "$evidence";
+
 /// The parts of the world that paths name.
 struct Names {
     sensor: Uuid,
     finding: String,
+    issue: String,
     rollout: Uuid,
     join: String,
     token: String,
     node: Uuid,
+    evidence: String,
 }
 
 fn endpoint(
@@ -68,6 +73,8 @@ fn endpoint(
         names.finding.clone()
     } else if template.contains("/graph/nodes/") {
         names.node.to_string()
+    } else if template.contains("/issues/") {
+        names.issue.clone()
     } else if template.contains("/rollouts/") {
         names.rollout.to_string()
     } else if template.contains("/tokens/") {
@@ -78,6 +85,7 @@ fn endpoint(
     let mut path = template
         .replace("{name}", name)
         .replace("{id}", &id)
+        .replace("{digest}", &names.evidence)
         .replace("{scope}", "quiet")
         .replace("{version}", "1");
     match template {
@@ -167,11 +175,14 @@ fn table(names: &Names) -> Vec<Endpoint> {
         shared(get("/api/v1/rules", role(Viewer))),
         get("/api/v1/rules/{name}", role(Viewer)),
         get("/api/v1/rules/{name}/versions", role(Viewer)),
+        get("/api/v1/rules/{name}/evidence", role(Viewer)),
         get("/api/v1/rules/{name}/diff", role(Viewer)),
         get("/api/v1/rules/{name}/sensors", role(Viewer)),
         shared(get("/api/v1/policies", role(Viewer))),
         get("/api/v1/policies/{name}", role(Viewer)),
         get("/api/v1/policies/{name}/versions", role(Viewer)),
+        get("/api/v1/policies/{name}/evidence", role(Viewer)),
+        get("/api/v1/evidence/{digest}", role(Viewer)),
         get("/api/v1/policies/{name}/diff", role(Viewer)),
         shared(get("/api/v1/lists", role(Viewer))),
         // Lists are everybody's to read.
@@ -196,6 +207,11 @@ fn table(names: &Names) -> Vec<Endpoint> {
         get("/api/v1/graph/nodes/{id}/neighbours", role(Viewer)),
         get("/api/v1/graph/nodes/{id}/radius", role(Viewer)),
         get("/api/v1/graph/path", role(Viewer)),
+        shared(get("/api/v1/issues", role(Viewer))),
+        shared(get("/api/v1/issues/stream", role(Viewer))),
+        get("/api/v1/issues/{id}", role(Viewer)),
+        get("/api/v1/issues/{id}/findings", role(Viewer)),
+        get("/api/v1/issues/{id}/notes", role(Viewer)),
         get("/api/v1/audit", role(Admin)),
         get("/api/v1/audit/verify", role(Admin)),
         // What changes something, and what takes it away last.
@@ -289,7 +305,7 @@ fn table(names: &Names) -> Vec<Endpoint> {
             "/api/v1/policies/{name}/stage",
             role(Armer),
             200,
-            Some(json!({"stage": "block", "reason": "test"})),
+            Some(json!({"stage": "block", "reason": "test", "evidence": EVIDENCE})),
         ),
         call("POST", "/api/v1/lists", role(Author), 201, Some(new_list)),
         call(
@@ -305,6 +321,20 @@ fn table(names: &Names) -> Vec<Endpoint> {
             role(Author),
             200,
             Some(json!({"files": [file]})),
+        ),
+        call(
+            "POST",
+            "/api/v1/issues/{id}/notes",
+            role(Responder),
+            201,
+            Some(json!({"text": "looked at it"})),
+        ),
+        call(
+            "PATCH",
+            "/api/v1/issues/{id}",
+            role(Responder),
+            200,
+            Some(json!({"status": "in_progress"})),
         ),
         call(
             "PUT",
@@ -375,6 +405,11 @@ fn build(lab: &Lab) -> Names {
         lab,
         vec![finding(sensor, "e1/web-shell", world::NOW, &[project])],
     );
+    let issues = digested(
+        lab,
+        vec![alarming("e2/web-shell", world::NOW, "a", &[project])],
+        1,
+    );
     let findings = admin.get("/api/v1/findings").expect(200).json();
     let rollout = lab.runtime.block_on(async {
         let bundle = NewBundle {
@@ -398,19 +433,29 @@ fn build(lab: &Lab) -> Names {
     Names {
         sensor,
         finding: findings["items"][0]["id"].as_str().unwrap().to_owned(),
+        issue: issues[0]["id"].as_str().unwrap().to_owned(),
         rollout,
         join: join.expect(201).json()["id"].as_str().unwrap().to_owned(),
+        evidence: world::evidence(admin, "policies", "stop-it"),
         token: token.expect(201).json()["id"].as_str().unwrap().to_owned(),
         node,
     }
 }
 
 impl Endpoint {
+    /// Its body, with what is evidence of the thing now.
+    fn body(&self, admin: &Client) -> Option<String> {
+        let body = self.body.as_ref()?.to_string();
+        Some(match body.contains(EVIDENCE) {
+            true => body.replace(EVIDENCE, &world::evidence(admin, "policies", "stop-it")),
+            false => body,
+        })
+    }
+
     /// The status, and whether the answer is a problem.
-    fn status_for(&self, client: &Client, etag: &str) -> (u16, String) {
-        let body = self.body.as_ref().map(|body| body.to_string().into_bytes());
+    fn status_for(&self, client: &Client, etag: &str, body: Option<&str>) -> (u16, String) {
         let headers = [("if-match", etag), ("content-type", "application/json")];
-        let response = client.send(self.method, &self.path, &headers, body.as_deref());
+        let response = client.send(self.method, &self.path, &headers, body.map(str::as_bytes));
         let status = response.status().as_u16();
         if status == 200 && self.template.ends_with("/stream") {
             return (status, String::new());
@@ -423,7 +468,7 @@ impl Endpoint {
         let path = self.path.split('?').next().unwrap();
         let path = path.strip_suffix("/stage").unwrap_or(path);
         let changes = matches!(self.method, "PUT" | "DELETE") || self.path.ends_with("/stage");
-        if changes && self.template.contains("{name}") {
+        if (changes && self.template.contains("{name}")) || self.method == "PATCH" {
             admin.get(path).etag()
         } else {
             String::new()
@@ -467,7 +512,8 @@ pub fn every_endpoint_asks_for_its_right(lab: &mut Lab) {
     for one in &table {
         let place = format!("{} {}", one.method, one.path);
         let etag = one.etag(&lab.admin);
-        let status = |client: &Client| one.status_for(client, &etag);
+        let body = one.body(&lab.admin);
+        let status = |client: &Client| one.status_for(client, &etag, body.as_deref());
         let is = |client: &Client, who: &str, wanted: &[u16]| {
             let (found, text) = status(client);
             assert!(

@@ -10,6 +10,9 @@ use picket_store::{
 };
 use serde_json::{Value, json};
 
+/// Long enough for a busy machine.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
 pub const NOW: Micros = 1_790_000_000_000_000;
 
 pub fn rule(id: &str, projects: &str, condition: &str) -> String {
@@ -39,11 +42,21 @@ pub fn define(client: &Client, kind: &str, name: &str, body: &str) -> String {
     made.expect(201).etag()
 }
 
-/// Moves a rule or policy on; gives its new tag.
+/// The digest of what is known of a rule or policy.
+pub fn evidence(client: &Client, kind: &str, name: &str) -> String {
+    let path = format!("/api/v1/{kind}/{name}/evidence");
+    let shown = client.get(&path).expect(200).json();
+    shown["digest"].as_str().unwrap().to_owned()
+}
+
+/// Moves a rule or policy on; to block on what is known of it. Gives its new tag.
 pub fn stage(client: &Client, kind: &str, name: &str, stage: &str) -> String {
     let path = format!("/api/v1/{kind}/{name}");
     let etag = client.get(&path).expect(200).etag();
-    let body = json!({"stage": stage, "reason": "test"});
+    let mut body = json!({"stage": stage, "reason": "test"});
+    if stage == "block" {
+        body["evidence"] = evidence(client, kind, name).into();
+    }
     client
         .post_at(&format!("{path}/stage"), &etag, body)
         .expect(200)
@@ -98,6 +111,35 @@ pub fn finding(sensor: Uuid, uid: &str, time: Micros, projects: &[Uuid]) -> NewF
         projects: projects.to_vec(),
         ocsf: json!({"finding_info": {"uid": uid}}),
         facts: json!({}),
+    }
+}
+
+/// One whose rule opens an issue; of this fingerprint.
+pub fn alarming(uid: &str, time: Micros, print: &str, projects: &[Uuid]) -> NewFinding {
+    let mut new = finding(new_id(), uid, time, projects);
+    new.columns.fingerprint.value = print.to_owned();
+    new.facts =
+        json!({"title": "A web server started a shell", "issue": true, "namespace": "shop"});
+    new
+}
+
+/// Stores findings, and waits for the issues that they lead to: so many findings in all.
+pub fn digested(lab: &Lab, findings: Vec<NewFinding>, counted: i64) -> Vec<Value> {
+    store(lab, findings);
+    let begun = std::time::Instant::now();
+    loop {
+        assert!(begun.elapsed() < PATIENCE, "they are not digested");
+        let page = lab.admin.get("/api/v1/issues").expect(200).json();
+        let issues = page["items"].as_array().unwrap().clone();
+        let count: i64 = issues
+            .iter()
+            .map(|issue| issue["count"].as_i64().unwrap())
+            .sum();
+        assert!(count <= counted, "{issues:?}");
+        if count == counted {
+            return issues;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }
 

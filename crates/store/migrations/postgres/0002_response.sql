@@ -53,8 +53,8 @@ CREATE TABLE issues (
     fingerprint_version bigint NOT NULL,
     version      bigint NOT NULL,
     status       text NOT NULL CHECK (status IN ('open', 'in_progress', 'resolved', 'rejected')),
-    reason       text,
-    comment      text,
+    rejection    text,
+    reason       text NOT NULL DEFAULT '',
     severity     bigint NOT NULL,
     severity_set boolean NOT NULL DEFAULT false,
     title        text NOT NULL,
@@ -99,3 +99,33 @@ CREATE TABLE issue_notes (
 CREATE INDEX issue_notes_issue ON issue_notes (issue_id, id);
 CREATE TRIGGER issue_notes_no_update BEFORE UPDATE ON issue_notes
     FOR EACH STATEMENT EXECUTE FUNCTION append_only();
+
+-- What response policies made of findings. A row goes with its finding.
+CREATE TABLE finding_policies (
+    policy     text NOT NULL,
+    time       bigint NOT NULL,
+    finding_id uuid NOT NULL,
+    outcome    text NOT NULL,
+    kill       boolean NOT NULL,
+    parent     text,
+    PRIMARY KEY (policy, time, finding_id)
+);
+CREATE INDEX finding_policies_finding ON finding_policies (finding_id);
+
+-- Evidence as it was shown. What was armed on stays.
+CREATE TABLE evidence_pages (
+    digest             text NOT NULL PRIMARY KEY,
+    definition_id      uuid NOT NULL REFERENCES definitions (id),
+    definition_version bigint NOT NULL,
+    made_at            bigint NOT NULL,
+    page               text NOT NULL,
+    armed_at           bigint
+);
+CREATE INDEX evidence_pages_old ON evidence_pages (made_at) WHERE armed_at IS NULL;
+CREATE FUNCTION armed_stays() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'evidence that was armed on stays';
+END
+$$;
+CREATE TRIGGER evidence_pages_no_delete BEFORE DELETE ON evidence_pages
+    FOR EACH ROW WHEN (OLD.armed_at IS NOT NULL) EXECUTE FUNCTION armed_stays();

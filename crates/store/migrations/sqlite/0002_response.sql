@@ -55,8 +55,8 @@ CREATE TABLE issues (
     fingerprint_version INTEGER NOT NULL,
     version      INTEGER NOT NULL,
     status       TEXT NOT NULL CHECK (status IN ('open', 'in_progress', 'resolved', 'rejected')),
-    reason       TEXT,
-    comment      TEXT,
+    rejection    TEXT,
+    reason       TEXT NOT NULL DEFAULT '',
     severity     INTEGER NOT NULL,
     severity_set INTEGER NOT NULL DEFAULT 0 CHECK (severity_set IN (0, 1)),
     title        TEXT NOT NULL,
@@ -101,3 +101,28 @@ CREATE TABLE issue_notes (
 CREATE INDEX issue_notes_issue ON issue_notes (issue_id, id);
 CREATE TRIGGER issue_notes_no_update BEFORE UPDATE ON issue_notes
     BEGIN SELECT RAISE(ABORT, 'issue_notes is append-only'); END;
+
+-- What response policies made of findings. A row goes with its finding.
+CREATE TABLE finding_policies (
+    policy     TEXT NOT NULL,
+    time       INTEGER NOT NULL,
+    finding_id BLOB NOT NULL,
+    outcome    TEXT NOT NULL,
+    kill       INTEGER NOT NULL CHECK (kill IN (0, 1)),
+    parent     TEXT,
+    PRIMARY KEY (policy, time, finding_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX finding_policies_finding ON finding_policies (finding_id);
+
+-- Evidence as it was shown. What was armed on stays.
+CREATE TABLE evidence_pages (
+    digest             TEXT NOT NULL PRIMARY KEY,
+    definition_id      BLOB NOT NULL REFERENCES definitions (id),
+    definition_version INTEGER NOT NULL,
+    made_at            INTEGER NOT NULL,
+    page               TEXT NOT NULL,
+    armed_at           INTEGER
+) STRICT;
+CREATE INDEX evidence_pages_old ON evidence_pages (made_at) WHERE armed_at IS NULL;
+CREATE TRIGGER evidence_pages_no_delete BEFORE DELETE ON evidence_pages WHEN OLD.armed_at IS NOT NULL
+    BEGIN SELECT RAISE(ABORT, 'evidence that was armed on stays'); END;

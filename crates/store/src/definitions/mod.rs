@@ -145,6 +145,18 @@ pub trait Definitions: Send + Sync {
         cause: &Cause,
     ) -> Result<Definition>;
 
+    /// As [`redefine`](Self::redefine), for a version that may block while the one
+    /// before might not: the page of evidence of the version before is named in the
+    /// audit entry, and stays from then on. An error if there is no such page.
+    async fn arm(
+        &self,
+        id: Uuid,
+        expected: i64,
+        content: Content,
+        evidence: &str,
+        cause: &Cause,
+    ) -> Result<Definition>;
+
     /// Takes it out, as a last version. Its name is free then.
     async fn undefine(&self, id: Uuid, expected: i64, cause: &Cause) -> Result<()>;
 

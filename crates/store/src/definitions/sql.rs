@@ -98,6 +98,7 @@ async fn write_version(
     link: &mut impl Link,
     definition: &Definition,
     action: &str,
+    evidence: Option<&str>,
     cause: &Cause,
 ) -> Result<()> {
     let content = &definition.content;
@@ -138,15 +139,19 @@ async fn write_version(
     }
     link.announce(Change::Definitions).await?;
     let kind = definition.kind.name();
+    let mut detail = json!({
+        "name": definition.name,
+        "version": definition.version,
+        "stage": content.stage.name(),
+    });
+    if let Some(evidence) = evidence {
+        detail["evidence"] = evidence.into();
+    }
     let deed = Deed {
         action: format!("{kind}.{action}"),
         kind: kind.to_owned(),
         subject: definition.id.to_string(),
-        detail: json!({
-            "name": definition.name,
-            "version": definition.version,
-            "stage": content.stage.name(),
-        }),
+        detail,
     };
     audit::append(link, deed, cause).await
 }
@@ -157,6 +162,7 @@ async fn advance(
     id: Uuid,
     expected: i64,
     content: Option<Content>,
+    evidence: Option<&str>,
     cause: &Cause,
 ) -> Result<Definition> {
     let before = read(link, id).await?;
@@ -211,7 +217,10 @@ async fn advance(
         ..before
     };
     let action = if deleted { "delete" } else { "update" };
-    write_version(link, &after, action, cause).await?;
+    if let Some(evidence) = evidence {
+        crate::evidence::attach(link, evidence, id, expected, cause.at).await?;
+    }
+    write_version(link, &after, action, evidence, cause).await?;
     Ok(after)
 }
 
@@ -265,7 +274,7 @@ impl<B: Backend> Definitions for SqlStore<B> {
                     if made == 0 {
                         return Err(StoreError::exists(kind.name(), &definition.name));
                     }
-                    write_version(link, &definition, "create", &cause).await?;
+                    write_version(link, &definition, "create", None, &cause).await?;
                     Ok(definition)
                 })
             })
@@ -284,7 +293,31 @@ impl<B: Backend> Definitions for SqlStore<B> {
         let (content, cause) = (content.in_order(), cause.clone());
         self.0
             .write(move |link| {
-                Box::pin(async move { advance(link, id, expected, Some(content), &cause).await })
+                Box::pin(
+                    async move { advance(link, id, expected, Some(content), None, &cause).await },
+                )
+            })
+            .await
+    }
+
+    async fn arm(
+        &self,
+        id: Uuid,
+        expected: i64,
+        content: Content,
+        evidence: &str,
+        cause: &Cause,
+    ) -> Result<Definition> {
+        content.check()?;
+        cause.check()?;
+        let (content, cause) = (content.in_order(), cause.clone());
+        let evidence = evidence.to_owned();
+        self.0
+            .write(move |link| {
+                Box::pin(async move {
+                    let content = Some(content);
+                    advance(link, id, expected, content, Some(&evidence), &cause).await
+                })
             })
             .await
     }
@@ -295,7 +328,7 @@ impl<B: Backend> Definitions for SqlStore<B> {
         self.0
             .write(move |link| {
                 Box::pin(async move {
-                    advance(link, id, expected, None, &cause).await?;
+                    advance(link, id, expected, None, None, &cause).await?;
                     Ok(())
                 })
             })

@@ -12,6 +12,7 @@ mod sql;
 
 use crate::basics::{Micros, Uuid};
 use crate::error::Result;
+use crate::evidence::PolicyFinding;
 use crate::findings::FindingColumns;
 use crate::graph::GraphWrites;
 use crate::issues::{IssueChange, IssueOpening};
@@ -45,6 +46,8 @@ pub struct FindingWrites {
     pub openings: Vec<IssueOpening>,
     /// What they add to the graph.
     pub graph: GraphWrites,
+    /// What response policies made of them.
+    pub policies: Vec<PolicyFinding>,
     /// Work to be done.
     pub jobs: Vec<NewJob>,
     /// Findings of which nothing could be made.

@@ -4,6 +4,7 @@ use super::{Digest, Digested, Digester, PendingFinding};
 use crate::basics::{Micros, Uuid};
 use crate::db::{Backend, Columns, Dialect, Link, One, Record, in_dialect, sql};
 use crate::error::{Result, StoreError};
+use crate::evidence;
 use crate::findings::FindingRow;
 use crate::graph;
 use crate::issues::{self, IssueEvent};
@@ -111,6 +112,7 @@ async fn write<L: Link>(
     now: Micros,
 ) -> Result<Digested> {
     let writes = unharmed(|| digester.findings(findings))?;
+    evidence::insert(link, writes.policies).await?;
     let changes = issues::open(link, writes.openings, now).await?;
     let of_issues = unharmed(|| digester.issues(&changes))?;
     let mut graph = writes.graph;

@@ -7,6 +7,7 @@ mod sql;
 mod write;
 
 pub(crate) use sql::severity_of_row;
+pub(crate) use write::insert_rows;
 
 use crate::basics::{Micros, Uuid};
 use crate::error::Result;

@@ -100,6 +100,8 @@ async fn delete<L: Link>(link: &mut L, old: &[Old]) -> Result<u64> {
             .await?;
         link.execute(of_column("findings_pending", "finding_id"))
             .await?;
+        link.execute(of_column("finding_policies", "finding_id"))
+            .await?;
         deleted += link.execute(of_column("findings", "id")).await?;
     }
     if deleted > 0 {

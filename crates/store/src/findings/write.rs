@@ -217,7 +217,8 @@ async fn insert<L: Link>(
     Ok(stored.into_iter().map(|One(id)| id).collect())
 }
 
-async fn insert_rows<L: Link, const N: usize>(
+/// Inserts rows, so many at a time.
+pub(crate) async fn insert_rows<L: Link, const N: usize>(
     link: &mut L,
     table: &'static str,
     columns: [&'static str; N],

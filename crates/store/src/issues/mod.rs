@@ -9,12 +9,19 @@
 //!             └─ a finding from after the resolution
 //! ```
 
+mod change;
+mod filter;
+mod notes;
 mod open;
+mod sql;
 
 pub(crate) use open::open;
 
-use crate::basics::{Micros, Uuid};
+use crate::basics::{Cause, Micros, Uuid};
+use crate::error::Result;
 use crate::findings::Fingerprint;
+use crate::page::{Page, PageSize};
+use async_trait::async_trait;
 use picket_model::severity::Severity;
 
 /// Where the work on an issue stands.
@@ -69,7 +76,7 @@ pub enum Rejection {
     AcceptedRisk,
     /// Another issue is about the same.
     Duplicate,
-    /// What the comment says.
+    /// What the words beside it say.
     Other,
 }
 
@@ -111,9 +118,9 @@ pub struct Issue {
     /// Where the work on it stands.
     pub status: IssueStatus,
     /// Why it was rejected, if it was.
-    pub reason: Option<Rejection>,
-    /// What was said when the status was last changed.
-    pub comment: Option<String>,
+    pub rejection: Option<Rejection>,
+    /// What was said when the status was last changed; may be empty.
+    pub reason: String,
     /// How bad it is: the worst of its findings, unless somebody set it.
     pub severity: Severity,
     /// Whether somebody set the severity: findings do not change it then.
@@ -225,4 +232,133 @@ pub struct IssueChange {
     pub findings: Vec<Uuid>,
     /// The projects that these are in.
     pub projects: Vec<Uuid>,
+}
+
+/// Which issues. An empty list does not filter; several values are alternatives.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IssueFilter {
+    /// Where the work stands.
+    pub statuses: Vec<IssueStatus>,
+    /// How bad.
+    pub severities: Vec<Severity>,
+    /// Rules.
+    pub rules: Vec<String>,
+    /// Host names.
+    pub hosts: Vec<String>,
+    /// Kubernetes namespaces.
+    pub namespaces: Vec<String>,
+    /// Container images.
+    pub images: Vec<String>,
+    /// Fingerprints, of any version.
+    pub fingerprints: Vec<String>,
+    /// Who works on it.
+    pub assignees: Vec<Uuid>,
+    /// Those alone that nobody works on.
+    pub unassigned: bool,
+    /// Those alone that are not closed and were due before this time.
+    pub overdue_at: Option<Micros>,
+    /// Those alone whose title, rule or host holds this text, in upper or lower case
+    /// (of ASCII letters).
+    pub text: Option<String>,
+    /// In one of these projects. None: in any or none; an empty list: nothing at all,
+    /// for one who may see no project.
+    pub projects: Option<Vec<Uuid>>,
+}
+
+/// Where the next page of issues begins. An issue that is counted on moves to the front:
+/// it may be seen again there, or missed behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IssueCursor {
+    /// When the last one was last seen.
+    pub last_seen: Micros,
+    /// The last one's id.
+    pub id: Uuid,
+}
+
+/// What somebody changes of an issue; what is left out stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChangeIssue {
+    /// Where the work stands, and why it was rejected, if that is where.
+    pub status: Option<(IssueStatus, Option<Rejection>)>,
+    /// Who works on it, or nobody.
+    pub assignee: Option<Option<Uuid>>,
+    /// How bad it is, whatever its findings say from now on.
+    pub severity: Option<Severity>,
+    /// Until when it should be closed.
+    pub due_at: Option<Micros>,
+}
+
+/// What somebody, or something, said about an issue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssueNote {
+    /// Its id.
+    pub id: Uuid,
+    /// When.
+    pub at: Micros,
+    /// Who, such as `user:anna`.
+    pub author: String,
+    /// What.
+    pub text: String,
+}
+
+/// How many issues there are that are not closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenIssues {
+    /// Of this severity.
+    pub severity: Severity,
+    /// So many.
+    pub open: i64,
+    /// And of these so many should have been closed.
+    pub overdue: i64,
+}
+
+/// Issues.
+#[async_trait]
+pub trait Issues: Send + Sync {
+    /// Issues, the last seen first.
+    async fn issues(
+        &self,
+        filter: &IssueFilter,
+        before: Option<IssueCursor>,
+        size: PageSize,
+    ) -> Result<Page<Issue, IssueCursor>>;
+
+    /// An issue.
+    async fn issue(&self, id: Uuid) -> Result<Issue>;
+
+    /// The projects that their findings were in: pairs of an issue and a project.
+    async fn issues_projects(&self, ids: &[Uuid]) -> Result<Vec<(Uuid, Uuid)>>;
+
+    /// Changes an issue that was read at this version. The cause's reason is kept with a
+    /// new status.
+    async fn change_issue(
+        &self,
+        id: Uuid,
+        expected: i64,
+        change: ChangeIssue,
+        cause: &Cause,
+    ) -> Result<Issue>;
+
+    /// Opens an issue of findings whose rule does not, or reopens one that was resolved
+    /// before they happened. Where there is one already, nothing is counted: it may be
+    /// done twice.
+    async fn open_issue(&self, opening: IssueOpening, cause: &Cause) -> Result<IssueChange>;
+
+    /// Adds a note to an issue.
+    async fn add_issue_note(&self, id: Uuid, text: &str, cause: &Cause) -> Result<IssueNote>;
+
+    /// The notes of an issue, the oldest first.
+    async fn issue_notes(
+        &self,
+        id: Uuid,
+        after: Option<Uuid>,
+        size: PageSize,
+    ) -> Result<Page<IssueNote, Uuid>>;
+
+    /// How many are not closed, of each severity that has some.
+    async fn open_issues(&self, now: Micros) -> Result<Vec<OpenIssues>>;
+
+    /// Deletes up to so many issues that are closed, and of which nothing was seen or
+    /// changed since a time.
+    async fn delete_closed_issues(&self, before: Micros, step: u32) -> Result<u64>;
 }

@@ -1,6 +1,6 @@
 //! Opening issues, and counting on them: one statement for many.
 
-use super::{Issue, IssueChange, IssueEvent, IssueOpening, IssueStatus, Rejection};
+use super::{Issue, IssueChange, IssueEvent, IssueOpening, IssueStatus, Rejection, notes};
 use crate::basics::{Micros, Uuid, new_id};
 use crate::changes::Change;
 use crate::db::{Columns, Link, Record, in_dialect};
@@ -23,13 +23,13 @@ impl Record for Issue {
                 value: row.text("fingerprint")?,
             },
             status: row.word("status", IssueStatus::of_name)?,
-            reason: row
-                .get::<Option<String>>("reason")?
+            rejection: row
+                .get::<Option<String>>("rejection")?
                 .map(|word| {
-                    Rejection::of_name(&word).ok_or_else(|| StoreError::damaged("reason", word))
+                    Rejection::of_name(&word).ok_or_else(|| StoreError::damaged("rejection", word))
                 })
                 .transpose()?,
-            comment: row.get("comment")?,
+            reason: row.text("reason")?,
             severity: severity_of_row(row)?,
             severity_set: row.get("severity_set")?,
             title: row.text("title")?,
@@ -92,6 +92,11 @@ pub(crate) async fn open(
         .flat_map(|change| change.projects.iter().map(|id| (change.issue.id, *id)))
         .collect();
     add_projects(link, projects).await?;
+    for change in &changes {
+        if change.event == IssueEvent::Reopened {
+            notes::came_back(link, change.issue.id, change.findings.len(), now).await?;
+        }
+    }
     if !changes.is_empty() {
         link.announce(Change::Issues).await?;
     }
@@ -186,8 +191,8 @@ const MERGE: [(&str, &str); 14] = [
         concat!("CASE WHEN ", back!(), " THEN 'open' ELSE issues.status END"),
     ),
     (
-        "comment",
-        concat!("CASE WHEN ", back!(), " THEN NULL ELSE issues.comment END"),
+        "reason",
+        concat!("CASE WHEN ", back!(), " THEN '' ELSE issues.reason END"),
     ),
     (
         "opened_at",

@@ -19,6 +19,7 @@ mod definitions;
 mod digest;
 mod findings;
 mod graph;
+mod issues;
 mod jobs;
 mod lab;
 mod paging;
@@ -99,6 +100,14 @@ suite! {
         findings_are_nodes_that_are_not_stored,
         what_was_not_seen_for_long_is_deleted,
         the_store_answers_as_the_model;
+    issues:
+        what_comes_back_is_reopened,
+        what_was_rejected_is_counted_alone,
+        people_change_what_they_have_read,
+        notes_are_added_and_stay,
+        issues_are_found_by_each_filter,
+        an_issue_is_opened_by_hand_once,
+        closed_issues_go_after_a_while;
     jobs:
         eight_takers_do_each_job_once,
         a_lost_lease_is_taken_again,

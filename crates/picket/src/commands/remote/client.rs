@@ -86,6 +86,40 @@ impl Client {
         self.answer(request.call())
     }
 
+    /// Asks for something, and for the tag that a change of it needs.
+    pub fn get_tagged(&self, path: &str) -> Result<(Value, String), Refused> {
+        let request = self
+            .agent
+            .get(format!("{}{path}", self.server))
+            .header("authorization", format!("Bearer {}", self.token));
+        let sent = request.call();
+        let tag = sent.as_ref().ok().and_then(|answer| {
+            let tag = answer.headers().get("etag")?.to_str().ok()?;
+            Some(tag.to_owned())
+        });
+        Ok((self.answer(sent)?, tag.unwrap_or_default()))
+    }
+
+    /// Changes what was read with this tag.
+    pub fn patch(&self, path: &str, tag: &str, body: &Value) -> Result<Value, Refused> {
+        let request = self
+            .agent
+            .patch(format!("{}{path}", self.server))
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("if-match", tag);
+        self.answer(request.send_json(body))
+    }
+
+    /// Sends something about what was read with this tag.
+    pub fn post_tagged(&self, path: &str, tag: &str, body: &Value) -> Result<Value, Refused> {
+        let request = self
+            .agent
+            .post(format!("{}{path}", self.server))
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("if-match", tag);
+        self.answer(request.send_json(body))
+    }
+
     /// Sends something.
     pub fn post(&self, path: &str, body: &Value) -> Result<Value, Refused> {
         let request = self

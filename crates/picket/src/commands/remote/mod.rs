@@ -5,6 +5,8 @@ mod client;
 pub mod diff;
 pub mod export;
 pub mod graph;
+pub mod issue;
+pub mod promote;
 
 use crate::console;
 use anyhow::Result;

@@ -109,6 +109,8 @@ pub(in crate::api) struct ChangeDefinition {
     pub(super) body: String,
     /// How far it may go; left out: as far as until now.
     pub(super) stage: Option<StageName>,
+    /// To let it block: the digest of the evidence that was looked at.
+    pub(super) evidence: Option<String>,
     /// Why.
     #[serde(default)]
     pub(super) reason: String,
@@ -120,6 +122,8 @@ pub(in crate::api) struct ChangeDefinition {
 pub(in crate::api) struct StageChange {
     /// Where to.
     pub(super) stage: StageName,
+    /// To let it block: the digest of the evidence that was looked at.
+    pub(super) evidence: Option<String>,
     /// Why. To let something block takes a reason.
     #[serde(default)]
     pub(super) reason: String,

@@ -4,12 +4,13 @@ use super::library::{Entry, Judgement, judge};
 use super::requests::{ChangeDefinition, DefinitionView, NewDefinition, StageChange};
 use super::resource::{all, seen, view};
 use crate::api::App;
+use crate::api::evidence::acknowledged;
 use crate::api::problem::{Code, Problem};
 use crate::api::projects::Names;
 use crate::api::values::ETag;
 use crate::api::who::Who;
 use crate::auth::Permission;
-use picket_store::{Content, Definition, Kind, Stage, Uuid, limits};
+use picket_store::{Cause, Content, Definition, Kind, Stage, Uuid, limits};
 
 /// Bytes of a name.
 const MAX_NAME: usize = 128;
@@ -167,9 +168,17 @@ pub(super) async fn change(
         (Kind::List, Some(_)) => return Err(Problem::invalid("stage: lists have none")),
         (_, stage) => stage.map_or(found.content.stage, Stage::from),
     };
-    if stage == Stage::Block && found.content.stage != Stage::Block {
+    let evidence = if arms(&found, stage) {
         may_arm(who, &found.content.projects, &change.reason)?;
-    }
+        if change.body != found.content.body {
+            let why = "stage: what blocks is what was simulated: write the text first, and let it \
+                       be simulated";
+            return Err(Problem::invalid(why));
+        }
+        Some(acknowledged(app, &found, change.evidence.as_deref()).await?)
+    } else {
+        None
+    };
     let (_, before) = stored_entries(app).await?;
     let next = Entry {
         stage,
@@ -192,11 +201,32 @@ pub(super) async fn change(
         projects,
     };
     let cause = who.cause(change.reason);
-    let next = app
-        .store
-        .redefine(found.id, expected, content, &cause)
-        .await?;
+    let next = advance(app, &found, expected, content, evidence, &cause).await?;
     Ok(written(next, &names, judgement))
+}
+
+/// Whether this is the step on which evidence is asked for.
+fn arms(found: &Definition, to: Stage) -> bool {
+    to == Stage::Block && found.content.stage != Stage::Block
+}
+
+async fn advance(
+    app: &App,
+    found: &Definition,
+    expected: i64,
+    content: Content,
+    evidence: Option<String>,
+    cause: &Cause,
+) -> Result<Definition, Problem> {
+    let store = &app.store;
+    Ok(match evidence {
+        None => store.redefine(found.id, expected, content, cause).await?,
+        Some(digest) => {
+            store
+                .arm(found.id, expected, content, &digest, cause)
+                .await?
+        }
+    })
 }
 
 /// Whether they may let it block, and say why.
@@ -240,15 +270,21 @@ pub(super) async fn set_stage(
             " in each project that it is for",
         ));
     }
+    let evidence = if arms(&found, to) {
+        if !from.may_become(to) {
+            let why = format!("{name} is a {}: let it be simulated first", from.name());
+            return Err(Problem::new(Code::Conflict, why));
+        }
+        Some(acknowledged(app, &found, change.evidence.as_deref()).await?)
+    } else {
+        None
+    };
     let content = Content {
         stage: to,
         ..found.content.clone()
     };
     let cause = who.cause(change.reason);
-    let next = app
-        .store
-        .redefine(found.id, expected, content, &cause)
-        .await?;
+    let next = advance(app, &found, expected, content, evidence, &cause).await?;
     let names = Names::read(app).await?;
     Ok(written(next, &names, Judgement::default()))
 }
