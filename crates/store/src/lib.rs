@@ -53,9 +53,9 @@ pub use findings::{
     Keep, NewFinding, Tally,
 };
 pub use graph::{
-    Direction, EdgeKind, Graph, GraphEdge, GraphNode, GraphPath, GraphView, GraphWrites, Neighbour,
-    NeighbourCursor, NeighbourFilter, Node, NodeCursor, NodeKind, NodeSearch, PathAnswer, Place,
-    Radius, RadiusGroup, Sighting, Walk, kind_of_id, node_id,
+    Direction, EdgeKind, Graph, GraphEdge, GraphNode, GraphPath, GraphPlace, GraphView,
+    GraphWrites, Neighbour, NeighbourCursor, NeighbourFilter, Node, NodeCursor, NodeKind,
+    NodeSearch, PathAnswer, Place, Radius, RadiusGroup, Sighting, Swept, Walk, kind_of_id, node_id,
 };
 pub use issues::{
     ChangeIssue, Issue, IssueChange, IssueCursor, IssueEvent, IssueFilter, IssueNote, IssueOpening,

@@ -154,3 +154,73 @@ fn a_rule_written_through_the_api_kills_on_the_host() -> Result<()> {
     sensor.stop()?;
     Ok(())
 }
+
+#[test]
+fn an_attack_stands_in_the_graph() -> Result<()> {
+    needs_root!();
+    let scratch = Scratch::new()?;
+    let console = Console::start(&scratch)?;
+    let join = console.post("/join-tokens", &json!({}))?;
+    let join = join["token"].as_str().context("no join token")?;
+    let mut sensor = sensor(&scratch, "state", &console.fleet, join).start()?;
+    sensor.message("joined ")?;
+    let server = Cause::new(&scratch, "httpd")?;
+    let shell = Cause::new(&scratch, "shell")?.path_text();
+    let is_shell = format!("process.path == {}", quote(&shell));
+    for (name, event, condition) in [
+        ("web-shell", "process.exec", is_shell.clone()),
+        ("calls-out", "network.connect", format!("actor.{is_shell}")),
+    ] {
+        let rule = RuleFile::new().rule_with(name, event, &condition, "outputs: [finding, issue]");
+        let written = json!({"name": name, "body": rule.text(), "reason": "t"});
+        console.post("/rules", &written)?;
+        console.stage(&format!("/rules/{name}"), &["simulate"])?;
+    }
+    for name in ["web-shell", "calls-out"] {
+        console.mode(name, |_| true)?;
+    }
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port().to_string();
+    let said = server.act(["spawn", &shell, "connect", "tcp", "127.0.0.1", &port])?;
+    assert_eq!(said.ret(), 0, "{said:?}");
+
+    let node = |kind: &str, key: &str| {
+        let path = format!("/graph/nodes?kind={kind}&key={key}");
+        wait::until("a node", || {
+            let found = console.items(&path)?;
+            Ok(found
+                .first()
+                .and_then(|node| node["id"].as_str().map(str::to_owned)))
+        })
+    };
+    let (rule, address) = (node("rule", "web-shell")?, node("ip", "127.0.0.1")?);
+    let path = format!("/graph/path?from={rule}&to={address}");
+    let path = console.ask("GET", &path, "", None)?.json()?;
+    let steps = path["steps"].as_array().context("no steps")?;
+    let joined: Vec<&Value> = steps.iter().map(|step| &step["edge"]).collect();
+    ensure!(joined == ["matched", "connected"], "{path:#}");
+    let process = &steps[0]["node"];
+    ensure!(process["label"] == shell, "{path:#}");
+    let around = format!(
+        "/graph/nodes/{}/neighbours?limit=100",
+        process["id"].as_str().context("no id")?
+    );
+    let around = console.items(&around)?;
+    let has = |edge: &str, kind: &str, label: Option<&str>| {
+        around.iter().any(|near| {
+            near["edge"]["kind"] == edge
+                && near["node"]["kind"] == kind
+                && label.is_none_or(|label| near["node"]["label"] == label)
+        })
+    };
+    let whole = has("started", "process", Some(&server.path_text()))
+        && (has("runs_on", "host", None) || has("runs_on", "container", None))
+        && has("as_user", "user", None)
+        && has("matched", "rule", Some("calls-out"))
+        && has("by", "finding", None);
+    ensure!(whole, "{around:#?}");
+    let groups = format!("/graph/nodes/{rule}/neighbours?edge=groups");
+    ensure!(console.items(&groups)?.len() == 1, "not one issue");
+    sensor.stop()?;
+    Ok(())
+}

@@ -8,6 +8,7 @@ ALTER TABLE definitions ADD CONSTRAINT definitions_kind_check
 
 -- A roll-out that gave way to a newer one was called rolled back.
 UPDATE rollouts SET state = 'superseded' WHERE state = 'rolled_back' AND progress ? 'superseded_by';
+
 -- Findings that were not looked at yet: what they lead to is made of their facts.
 -- A row comes with its finding and goes when that is done. Its pages are used again
 -- and again: they are cleaned often.
@@ -70,10 +71,12 @@ CREATE TABLE issue_notes (
 CREATE INDEX issue_notes_issue ON issue_notes (issue_id, id);
 CREATE TRIGGER issue_notes_no_update BEFORE UPDATE ON issue_notes
     FOR EACH STATEMENT EXECUTE FUNCTION append_only();
+
 -- The security graph (src/graph). A row counts for one project, or, with the nil
 -- id, everywhere: whoever may see some projects reads the rows of these alone. The
 -- first byte of a node's id is its kind; kinds of edges are numbers in the order in
--- which they are shown. Half of the rows are changed again and again: room for that.
+-- which they are shown. No index on times, and room in the pages: rows are changed at
+-- every sighting, and that then costs no more than the row.
 CREATE TABLE graph_nodes (
     project     uuid NOT NULL,
     id          uuid NOT NULL,
@@ -84,11 +87,9 @@ CREATE TABLE graph_nodes (
     first_seen  bigint NOT NULL,
     last_seen   bigint NOT NULL,
     count       bigint NOT NULL,
-    seen_day    bigint NOT NULL,
     PRIMARY KEY (project, id)
 ) WITH (fillfactor = 80);
 CREATE INDEX graph_nodes_name ON graph_nodes (project, kind, name, id);
-CREATE INDEX graph_nodes_day ON graph_nodes (seen_day);
 
 CREATE TABLE graph_edges (
     project     uuid NOT NULL,
@@ -98,12 +99,9 @@ CREATE TABLE graph_edges (
     first_seen  bigint NOT NULL,
     last_seen   bigint NOT NULL,
     count       bigint NOT NULL,
-    seen_day    bigint NOT NULL,
     PRIMARY KEY (project, src, kind, dst)
 ) WITH (fillfactor = 80);
 CREATE INDEX graph_edges_back ON graph_edges (project, dst, kind, src);
--- By days: an index on the time itself would be written at every sighting.
-CREATE INDEX graph_edges_day ON graph_edges (seen_day);
 
 -- What response policies made of findings. A row goes with its finding.
 CREATE TABLE finding_policies (

@@ -12,6 +12,7 @@ PRAGMA writable_schema = RESET;
 
 -- A roll-out that gave way to a newer one was called rolled back.
 UPDATE rollouts SET state = 'superseded' WHERE state = 'rolled_back' AND progress LIKE '%"superseded_by":%';
+
 -- Findings that were not looked at yet: what they lead to is made of their facts.
 -- A row comes with its finding and goes when that is done.
 CREATE TABLE findings_pending (
@@ -73,10 +74,11 @@ CREATE TABLE issue_notes (
 CREATE INDEX issue_notes_issue ON issue_notes (issue_id, id);
 CREATE TRIGGER issue_notes_no_update BEFORE UPDATE ON issue_notes
     BEGIN SELECT RAISE(ABORT, 'issue_notes is append-only'); END;
+
 -- The security graph (src/graph). A row counts for one project, or, with the nil
 -- id, everywhere: whoever may see some projects reads the rows of these alone. The
 -- first byte of a node's id is its kind; kinds of edges are numbers in the order in
--- which they are shown.
+-- which they are shown. No index on times: it would be written at every sighting.
 CREATE TABLE graph_nodes (
     project     BLOB NOT NULL,
     id          BLOB NOT NULL,
@@ -87,11 +89,9 @@ CREATE TABLE graph_nodes (
     first_seen  INTEGER NOT NULL,
     last_seen   INTEGER NOT NULL,
     count       INTEGER NOT NULL,
-    seen_day    INTEGER NOT NULL,
     PRIMARY KEY (project, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX graph_nodes_name ON graph_nodes (project, kind, name, id);
-CREATE INDEX graph_nodes_day ON graph_nodes (seen_day);
 
 CREATE TABLE graph_edges (
     project     BLOB NOT NULL,
@@ -101,12 +101,9 @@ CREATE TABLE graph_edges (
     first_seen  INTEGER NOT NULL,
     last_seen   INTEGER NOT NULL,
     count       INTEGER NOT NULL,
-    seen_day    INTEGER NOT NULL,
     PRIMARY KEY (project, src, kind, dst)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX graph_edges_back ON graph_edges (project, dst, kind, src);
--- By days: an index on the time itself would be written at every sighting.
-CREATE INDEX graph_edges_day ON graph_edges (seen_day);
 
 -- What response policies made of findings. A row goes with its finding.
 CREATE TABLE finding_policies (
