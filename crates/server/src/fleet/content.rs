@@ -249,7 +249,7 @@ fn place(kind: Kind) -> u8 {
         Kind::List => 0,
         Kind::Rule => 1,
         Kind::Policy => 2,
-        Kind::Project | Kind::Playbook | Kind::Exception => 3,
+        Kind::Project | Kind::Playbook => 3,
     }
 }
 
@@ -259,7 +259,7 @@ fn file_name(definition: &Definition) -> String {
         Kind::Rule => "rules",
         Kind::Policy => "policies",
         // None of them goes out.
-        Kind::Project | Kind::Playbook | Kind::Exception => "projects",
+        Kind::Project | Kind::Playbook => "projects",
     };
     // At most 256 bytes, as bundles have it; the id keeps cut names apart.
     if definition.name.len() > 200 {

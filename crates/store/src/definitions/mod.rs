@@ -22,19 +22,16 @@ pub enum Kind {
     Project,
     /// What is done about findings and issues by itself.
     Playbook,
-    /// What a rule is not to match.
-    Exception,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 6] = [
+    pub const ALL: [Kind; 5] = [
         Kind::Rule,
         Kind::Policy,
         Kind::List,
         Kind::Project,
         Kind::Playbook,
-        Kind::Exception,
     ];
 
     /// Whether its body is a rule file, checked together with all others.
@@ -50,7 +47,6 @@ impl Kind {
             Kind::List => "list",
             Kind::Project => "project",
             Kind::Playbook => "playbook",
-            Kind::Exception => "exception",
         }
     }
 
