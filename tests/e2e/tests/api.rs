@@ -72,12 +72,21 @@ impl Console {
         Ok(page["items"].as_array().context("no items")?.clone())
     }
 
-    /// Takes a definition as far as that.
+    /// What policies would have killed for a rule or policy.
+    fn evidence(&self, path: &str) -> Result<Value> {
+        self.ask("GET", &format!("{path}/evidence"), "", None)?
+            .json()
+    }
+
+    /// Takes a definition as far as that; to block on what is known of it.
     fn stage(&self, path: &str, stages: &[&str]) -> Result<()> {
         for stage in stages {
             let read = self.ask("GET", path, "", None)?;
             let tag = read.header("etag").context("no ETag")?;
-            let body = json!({"stage": stage, "reason": "end-to-end test"});
+            let mut body = json!({"stage": stage, "reason": "end-to-end test"});
+            if *stage == "block" {
+                body["evidence"] = self.evidence(path)?["digest"].clone();
+            }
             self.ask("POST", &format!("{path}/stage"), tag, Some(&body))?
                 .json()
                 .with_context(|| format!("{path} to {stage}"))?;
@@ -125,20 +134,38 @@ fn a_rule_written_through_the_api_kills_on_the_host() -> Result<()> {
     let cause = Cause::new(&scratch, "cause")?.in_cgroup(&cgroup);
     let said = cause.act(["spawn", &target, "hold"])?;
     assert_eq!(said.ret(), 0, "{said:?}");
+    // What would have been killed is shown before anything is.
+    let shown = wait::until("the evidence", || {
+        let shown = console.evidence("/policies/stop-bad")?;
+        let kills = &shown["evidence"]["actions"]["would_kill"];
+        Ok((*kills == 1).then_some(shown))
+    })?;
+    let top = &shown["evidence"]["processes"]["top"][0];
+    ensure!(top["name"] == target, "{shown:#}");
+    let blind = json!({"stage": "block", "reason": "end-to-end test"});
+    let read = console.ask("GET", "/policies/stop-bad", "", None)?;
+    let tag = read.header("etag").context("no ETag")?;
+    let refused = console.ask("POST", "/policies/stop-bad/stage", tag, Some(&blind))?;
+    ensure!(refused.status == 422, "armed without evidence: {refused:?}");
     console.stage("/rules/bad", &["block"])?;
     console.stage("/policies/stop-bad", &["block"])?;
     console.mode("bad", |mode| mode.ends_with("_in_kernel"))?;
     let said = cause.act(["spawn", &target, "hold"])?;
     assert_eq!(said.ret(), 128 + 9, "it was not killed: {said:?}");
+    // Taken back, it lives.
+    console.stage("/policies/stop-bad", &["simulate"])?;
+    console.mode("bad", |mode| mode == "simulated")?;
+    let said = cause.act(["spawn", &target, "hold"])?;
+    assert_eq!(said.ret(), 0, "{said:?}");
 
     // What came of it is there to be read, once each.
-    for disposition in ["logged", "blocked"] {
+    for (disposition, times) in [("logged", 2), ("blocked", 1)] {
         let path = format!("/findings?rule=bad&disposition={disposition}&include=ocsf");
         let found = wait::until("the finding", || {
             let found = console.items(&path)?;
-            Ok((!found.is_empty()).then_some(found))
+            Ok((found.len() >= times).then_some(found))
         })?;
-        ensure!(found.len() == 1, "{found:#?}");
+        ensure!(found.len() == times, "{found:#?}");
         let event = &found[0]["ocsf"]["evidences"][0];
         ensure!(event["process"]["file"]["path"] == target, "{event:#}");
     }
@@ -147,6 +174,8 @@ fn a_rule_written_through_the_api_kills_on_the_host() -> Result<()> {
         entry["actor"] == "user:admin"
             && entry["reason"] == "end-to-end test"
             && entry["kind"] == "policy"
+            && entry["detail"]["stage"] == "block"
+            && entry["detail"]["evidence"].is_string()
     });
     ensure!(armed, "{entries:#?}");
     let verified = console.ask("GET", "/audit/verify", "", None)?.json()?;
