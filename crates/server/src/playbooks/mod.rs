@@ -8,6 +8,7 @@
 //! A run goes on after a server's death where it was: a step that was done is not done
 //! again, one that is in doubt is, under the same idempotency key.
 
+mod about;
 mod format;
 mod http;
 mod mail;
@@ -23,11 +24,12 @@ pub(crate) use worker::run;
 use crate::api::Metrics;
 use crate::config;
 use crate::intake::ProjectBook;
+use about::About;
 use mail::Mailer;
 use picket_store::{DefinitionFilter, Kind, Micros, PageSize, Store, Uuid, limits};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
-use steps::{About, Hands};
+use steps::Hands;
 use trigger::{Book, Order};
 
 /// Bytes of a secret, at most.

@@ -1,5 +1,6 @@
 //! Doing one step: what it sends, made of the issue and the finding.
 
+use super::about::{About, time};
 use super::format::{Action, HostCommand, Playbook, Step};
 use super::http::{Client, Failure, Outgoing};
 use super::mail::Mailer;
@@ -8,8 +9,7 @@ use crate::config::Issues;
 use crate::digest::Facts;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use jiff::Timestamp;
-use picket_store::{Cause, FindingRow, Issue, IssueOpening, Micros, Run, Store, Uuid};
+use picket_store::{Cause, FindingRow, IssueOpening, Micros, Run, Store, Uuid};
 use ring::hmac;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -34,15 +34,6 @@ pub(super) struct Hands {
     pub issues: Issues,
 }
 
-/// What a run is about.
-pub(super) struct About {
-    pub issue: Option<Issue>,
-    pub finding: Option<(FindingRow, Value)>,
-    pub projects: Vec<Uuid>,
-    /// The same, for templates.
-    values: Value,
-}
-
 /// A step, as it would be done.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Shown {
@@ -57,119 +48,6 @@ pub(crate) struct Shown {
     /// Why it would fail.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) fault: Option<String>,
-}
-
-fn time(at: Micros) -> String {
-    Timestamp::from_microsecond(at)
-        .unwrap_or(Timestamp::UNIX_EPOCH)
-        .to_string()
-}
-
-impl About {
-    /// Reads it; parts that are not there any more are left out.
-    pub(super) async fn read(
-        store: &dyn Store,
-        name: &str,
-        event: &str,
-        run: Option<Uuid>,
-        (issue, finding): (Option<Uuid>, Option<Uuid>),
-    ) -> picket_store::Result<About> {
-        let gone = |why: &picket_store::StoreError| {
-            matches!(why, picket_store::StoreError::NotFound { .. })
-        };
-        let issue = match issue {
-            None => None,
-            Some(id) => match store.issue(id).await {
-                Ok(issue) => Some(issue),
-                Err(why) if gone(&why) => None,
-                Err(why) => return Err(why),
-            },
-        };
-        let (mut finding_read, mut projects) = (None, Vec::new());
-        if let Some(id) = finding {
-            match store.finding(id).await {
-                Ok(row) => {
-                    let bodies = store.findings_ocsf(&[id]).await?;
-                    let ocsf = bodies
-                        .into_iter()
-                        .next()
-                        .map_or(Value::Null, |(_, ocsf)| ocsf);
-                    projects = store.finding_projects(id).await?;
-                    finding_read = Some((row, ocsf));
-                }
-                Err(why) if gone(&why) => {}
-                Err(why) => return Err(why),
-            }
-        }
-        let mut values = json!({"playbook": name, "event": event});
-        if let Some(run) = run {
-            values["run"] = run.to_string().into();
-        }
-        if let Some(issue) = &issue {
-            values["issue"] = issue_value(issue);
-        }
-        if let Some((row, ocsf)) = &finding_read {
-            values["finding"] = finding_value(row, ocsf);
-        }
-        Ok(About {
-            issue,
-            finding: finding_read,
-            projects,
-            values,
-        })
-    }
-
-    /// A step has opened an issue of the finding: the steps after it see it.
-    pub(super) async fn opened(&mut self, store: &dyn Store) -> picket_store::Result<()> {
-        let Some((row, _)) = &self.finding else {
-            return Ok(());
-        };
-        let filter = picket_store::IssueFilter {
-            fingerprints: vec![row.columns.fingerprint.value.clone()],
-            ..picket_store::IssueFilter::default()
-        };
-        let one = picket_store::PageSize::new(1)?;
-        let page = store.issues(&filter, None, one).await?;
-        if let Some(issue) = page.items.into_iter().next() {
-            self.values["issue"] = issue_value(&issue);
-            self.issue = Some(issue);
-        }
-        Ok(())
-    }
-}
-
-fn issue_value(issue: &Issue) -> Value {
-    json!({
-        "id": issue.id.to_string(),
-        "status": issue.status.name(),
-        "severity": issue.severity.name(),
-        "title": issue.title,
-        "rule": issue.rule,
-        "host": issue.host,
-        "namespace": issue.namespace,
-        "image": issue.image,
-        "count": issue.count,
-        "first_seen": time(issue.first_seen),
-        "last_seen": time(issue.last_seen),
-        "due_at": time(issue.due_at),
-    })
-}
-
-fn finding_value(row: &FindingRow, ocsf: &Value) -> Value {
-    let columns = &row.columns;
-    json!({
-        "id": row.id.to_string(),
-        "uid": row.uid,
-        "time": time(columns.time),
-        "severity": columns.severity.name(),
-        "rule": columns.rule,
-        "host": columns.host,
-        "container": columns.container,
-        "image": columns.image,
-        "user": columns.user,
-        "process": columns.process,
-        "ocsf": ocsf,
-    })
 }
 
 /// A step that is made ready: what it sends.

@@ -1,8 +1,9 @@
 //! The task that runs playbooks: takes jobs, and goes on with each run where it is.
 
+use super::about::About;
 use super::format::{OnFailure, Playbook, Step};
 use super::http::Failure;
-use super::steps::{ACTOR, About, names};
+use super::steps::{ACTOR, names};
 use super::trigger::{Order, QUEUE};
 use super::{Playbooks, parse_id};
 use picket_store::{
