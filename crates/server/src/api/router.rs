@@ -1,7 +1,7 @@
 //! Every route, and the description made of them.
 
 use super::{
-    App, apply, audit, bundles, definitions, evidence, findings, graph, guard, issue_notes,
+    App, apply, audit, bundles, definitions, evidence, export, findings, graph, guard, issue_notes,
     issue_stream, issues, join_tokens, live, me, oidc, ops, playbooks, problem, projects, rollouts,
     sensors, session, tokens, users,
 };
@@ -93,9 +93,11 @@ fn v1() -> OpenApiRouter<App> {
         .routes(routes!(rollouts::resume))
         .routes(routes!(rollouts::roll_back))
         .routes(routes!(findings::list))
+        .routes(routes!(export::findings::export))
         .routes(routes!(live::stream))
         .routes(routes!(findings::get))
         .routes(routes!(issues::list))
+        .routes(routes!(export::issues::export))
         .routes(routes!(issue_stream::stream))
         .routes(routes!(issues::get, issues::change))
         .routes(routes!(issues::findings))

@@ -100,6 +100,7 @@ fn endpoint(
         .replace("{version}", "1");
     match template {
         "/api/v1/bundles" => path += "?scope=quiet",
+        "/api/v1/findings/export" | "/api/v1/issues/export" => path += "?format=csv",
         "/api/v1/graph/path" => path += &format!("?from={0}&to={0}", names.node),
         "/api/v1/users/{name}/grants" if method == "DELETE" => {
             path += "?role=viewer&project=payments"
@@ -211,6 +212,7 @@ fn table(names: &Names) -> Vec<Endpoint> {
         get("/api/v1/rollouts/{id}", role(Viewer)),
         shared(get("/api/v1/findings", role(Viewer))),
         shared(get("/api/v1/findings/stream", role(Viewer))),
+        shared(get("/api/v1/findings/export", role(Viewer))),
         get("/api/v1/findings/{id}", role(Viewer)),
         get("/api/v1/playbooks", role(Viewer)),
         get("/api/v1/playbooks/{name}", role(Viewer)),
@@ -219,6 +221,7 @@ fn table(names: &Names) -> Vec<Endpoint> {
         get("/api/v1/playbook-runs/{id}", role(Viewer)),
         shared(get("/api/v1/issues", role(Viewer))),
         shared(get("/api/v1/issues/stream", role(Viewer))),
+        shared(get("/api/v1/issues/export", role(Viewer))),
         get("/api/v1/issues/{id}", role(Viewer)),
         get("/api/v1/issues/{id}/findings", role(Viewer)),
         get("/api/v1/issues/{id}/notes", role(Viewer)),
