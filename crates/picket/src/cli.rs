@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::commands::control::{arm, disarm, stats, status};
-use crate::commands::remote::{apply, diff, export, graph, issue, promote};
+use crate::commands::remote::{apply, diff, export, findings, graph, issue, promote};
 use crate::commands::{
     completion, config_check, explain, man, match_events, rules_check, rules_convert, rules_test,
     server,
@@ -142,6 +142,15 @@ enum Command {
         #[command(subcommand)]
         command: graph::Command,
     },
+    /// Findings that a server has
+    #[command(
+        arg_required_else_help = true,
+        after_help = "Example:\n  picket findings export --severity high -o findings.jsonl --token-file ~/.picket-token"
+    )]
+    Findings {
+        #[command(subcommand)]
+        command: findings::Command,
+    },
     /// Work on issues: what findings opened for somebody to look at
     #[command(
         arg_required_else_help = true,
@@ -229,6 +238,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Diff(args) => diff::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Graph { command } => graph::run(&command),
+        Command::Findings { command } => findings::run(&command),
         Command::Issue { command } => issue::run(&command),
         Command::Policy { command } => promote::run(promote::Subject::Policy, &command),
         Command::Rule { command } => promote::run(promote::Subject::Rule, &command),
