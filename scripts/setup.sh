@@ -28,6 +28,7 @@ busybox-static   user space of test containers and guests
 g++              compiles libFuzzer, for the fuzz targets
 iproute2         network namespaces for tests
 postgresql       a server that tests of the store start for themselves
+python3-venv     runs schemathesis against the API
 qemu-system-x86  guests: other kernels, and tests that could harm a host
 runc             test containers
 xz-utils         unpacks kernel modules for guests
