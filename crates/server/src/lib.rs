@@ -19,6 +19,7 @@ mod playbooks;
 pub mod projects;
 mod retention;
 mod start;
+mod stored;
 pub mod telemetry;
 
 pub mod api;

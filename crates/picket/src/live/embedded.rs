@@ -8,7 +8,7 @@ use crate::console;
 use anyhow::{Context, Result};
 use picket_proto::fleet::JoinToken;
 use picket_sensor::fleet::Identity;
-use picket_server::api::seed;
+use picket_server::api::{Seeded, seed};
 use picket_server::config::Config;
 use picket_server::{Server, start, telemetry};
 use picket_store::{Cause, Labels, Micros, NewJoinToken, StoreError};
@@ -23,6 +23,22 @@ const SERVER: &str = "server";
 const SENSOR: &str = "sensor";
 /// How long the sensor may take to join.
 const JOIN: Duration = Duration::from_secs(600);
+
+/// The rules that stand go on; a server that does not start would help nobody.
+fn tell_seeded(seeded: Result<Seeded, String>) {
+    match seeded {
+        Ok(seeded) if seeded.held.is_empty() => {}
+        Ok(seeded) => console::warning(&format!(
+            "these rules may block, and keep the text that they were armed with; Picket {} comes \
+             with a newer one: {}",
+            env!("CARGO_PKG_VERSION"),
+            seeded.held.join(", ")
+        )),
+        Err(why) => console::warning(&format!(
+            "the built-in rules were not brought up to this version: {why}"
+        )),
+    }
+}
 
 /// A running server.
 pub struct Embedded {
@@ -44,8 +60,7 @@ impl Embedded {
         telemetry::init(config.log);
         let runtime = runtime()?;
         let server = runtime.block_on(start(config))?;
-        let seeded = runtime.block_on(seed(&**server.store(), builtin()));
-        seeded.map_err(|why| anyhow::anyhow!("the built-in rules: {why}"))?;
+        tell_seeded(runtime.block_on(seed(&**server.store(), builtin())));
         greet(&server);
         Ok(Embedded { runtime, server })
     }

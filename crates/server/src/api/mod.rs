@@ -32,6 +32,7 @@ mod problem;
 mod projects;
 mod rollouts;
 mod router;
+mod seed;
 mod sensors;
 mod session;
 mod tokens;
@@ -40,7 +41,7 @@ mod values;
 mod who;
 
 pub use app::{App, AppParts};
-pub use apply::seed;
 pub use metrics::Metrics;
 pub use router::{openapi, ops_router, router};
+pub use seed::{Seeded, seed};
 pub(crate) use values::now;

@@ -6,16 +6,13 @@
 //! | simulate | is sent; policies that block only simulate its matches | is sent, and simulates |
 //! | block | is sent | is sent as written |
 
+use super::fit::Rules;
 use super::yaml;
 use picket_lang::{Checked, Source, check};
 use picket_model::Policy;
-use picket_model::policy::{Action, Trigger};
 use picket_proto::bundle::RuleFile;
 use picket_store::{Definition, Kind, Stage, Uuid};
-use std::collections::{BTreeSet, HashMap, HashSet};
-
-/// Added to a policy's id for the part of it that only simulates.
-const SIMULATED: &str = ".simulated";
+use std::collections::{BTreeSet, HashMap};
 
 /// The files of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,52 +26,66 @@ pub struct Composed {
 #[error("{0}")]
 pub struct Problem(pub String);
 
-/// What stands where among the checked sources.
-struct Laid<'d> {
+/// Every rule, policy and list, checked together once for all scopes.
+pub struct Library {
+    definitions: Vec<Definition>,
     sources: Vec<Source>,
-    definitions: Vec<&'d Definition>,
+    checked: Checked,
+    /// Where a file stands, by its name.
+    places: HashMap<String, usize>,
 }
 
-/// Composes the files for sensors of these projects. Nothing if there is any error:
-/// a bundle with a hole in it would be a silent downgrade.
-pub fn compose(definitions: &[Definition], projects: &BTreeSet<Uuid>) -> Result<Composed, Problem> {
-    let concerned = |definition: &&Definition| {
-        let wanted = &definition.content.projects;
-        definition.kind.is_rule_file()
-            && !definition.deleted
-            && (wanted.is_empty() || wanted.iter().any(|project| projects.contains(project)))
-    };
-    let mut chosen: Vec<&Definition> = definitions.iter().filter(concerned).collect();
-    chosen.sort_by_key(|definition| (place(definition.kind), &definition.name));
-    // Drafts are looked at, so that a policy may name a rule that is one; they are not sent.
-    let laid = Laid {
-        sources: chosen
+impl Library {
+    /// Checks them. Drafts too, so that a policy may name a rule that is one.
+    pub fn of(mut definitions: Vec<Definition>) -> Library {
+        definitions.retain(|definition| definition.kind.is_rule_file() && !definition.deleted);
+        definitions.sort_by(|one, other| {
+            (place(one.kind), &one.name).cmp(&(place(other.kind), &other.name))
+        });
+        let sources: Vec<Source> = definitions
             .iter()
             .map(|definition| Source::new(file_name(definition), definition.content.body.as_str()))
-            .collect(),
-        definitions: chosen,
-    };
-    let checked = check(&laid.sources, &picket_lang::Limits::default());
-    laid.refuse_errors(&checked)?;
-    let policies = laid.policies(&checked);
-    let files = laid
-        .definitions
-        .iter()
-        .enumerate()
-        .filter_map(|(at, definition)| {
-            let live = definition.content.stage != Stage::Draft;
+            .collect();
+        let places = sources.iter().enumerate();
+        Library {
+            places: places.map(|(at, file)| (file.name.clone(), at)).collect(),
+            checked: check(&sources, &picket_lang::Limits::default()),
+            sources,
+            definitions,
+        }
+    }
+
+    /// Composes the files for sensors of these projects. Nothing if there is any error:
+    /// a bundle with a hole in it would be a silent downgrade.
+    pub fn compose(&self, projects: &BTreeSet<Uuid>) -> Result<Composed, Problem> {
+        let laid = Laid {
+            library: self,
+            projects,
+        };
+        laid.refuse_errors()?;
+        let policies = laid.policies();
+        let files = self.definitions.iter().enumerate();
+        let files = files.filter_map(|(at, definition)| {
+            let sent = laid.stage(at) != Stage::Draft;
             let text = match policies.get(&at) {
                 Some(rewritten) => rewritten.clone()?,
                 None => definition.content.body.clone(),
             };
             let name = file_name(definition);
-            live.then_some(RuleFile { name, text })
+            sent.then_some(RuleFile { name, text })
         });
-    let composed = Composed {
-        files: files.collect(),
-    };
-    composed.check()?;
-    Ok(composed)
+        let composed = Composed {
+            files: files.collect(),
+        };
+        composed.check()?;
+        Ok(composed)
+    }
+}
+
+/// The library, as one scope sees it.
+struct Laid<'l> {
+    library: &'l Library,
+    projects: &'l BTreeSet<Uuid>,
 }
 
 impl Composed {
@@ -97,8 +108,8 @@ impl Composed {
 
 impl Laid<'_> {
     /// Errors in drafts are their authors' business.
-    fn refuse_errors(&self, checked: &Checked) -> Result<(), Problem> {
-        let mut errors = checked.diagnostics.clone();
+    fn refuse_errors(&self) -> Result<(), Problem> {
+        let mut errors = self.library.checked.diagnostics.clone();
         errors.retain(|diagnostic| {
             diagnostic.is_error() && self.stage(diagnostic.primary.span.source) != Stage::Draft
         });
@@ -107,21 +118,32 @@ impl Laid<'_> {
         }
         Err(Problem(picket_lang::render_text(
             &errors,
-            &self.sources,
+            &self.library.sources,
             false,
         )))
     }
 
-    fn stage(&self, source: usize) -> Stage {
-        self.definitions
-            .get(source)
-            .map_or(Stage::Draft, |definition| definition.content.stage)
+    /// The stage here: what is for other projects is as good as a draft.
+    fn stage(&self, at: usize) -> Stage {
+        let Some(definition) = self.library.definitions.get(at) else {
+            return Stage::Draft;
+        };
+        let wanted = &definition.content.projects;
+        if wanted.is_empty() || wanted.iter().any(|one| self.projects.contains(one)) {
+            definition.content.stage
+        } else {
+            Stage::Draft
+        }
     }
 
     /// The text of every source with policies that have to be written anew; none for
     /// one of which nothing is left.
-    fn policies(&self, checked: &Checked) -> HashMap<usize, Option<String>> {
-        let rules = Rules::of(self, checked);
+    fn policies(&self) -> HashMap<usize, Option<String>> {
+        let checked = &self.library.checked;
+        let rules = Rules::of(checked, |file| {
+            let at = self.library.places.get(file);
+            at.map_or(Stage::Draft, |at| self.stage(*at))
+        });
         let mut found: HashMap<usize, (Vec<Policy>, bool)> = HashMap::new();
         for (policy, place) in checked.policies.iter().zip(&checked.policy_places) {
             let simulates = self.stage(place.source) != Stage::Block;
@@ -139,108 +161,6 @@ impl Laid<'_> {
                 )
             })
             .collect()
-    }
-}
-
-/// The rules that policies may set off on, by their stage.
-struct Rules<'c> {
-    checked: &'c Checked,
-    live: HashSet<&'c str>,
-    simulated: HashSet<&'c str>,
-}
-
-impl<'c> Rules<'c> {
-    fn of(laid: &Laid<'_>, checked: &'c Checked) -> Rules<'c> {
-        let sources: HashMap<&str, usize> = laid
-            .sources
-            .iter()
-            .enumerate()
-            .map(|(at, source)| (source.name.as_str(), at))
-            .collect();
-        let (mut live, mut simulated) = (HashSet::new(), HashSet::new());
-        for rule in &checked.rules {
-            let source = sources.get(&*rule.info.origin.file).copied();
-            let id = rule.info.id.as_str();
-            match source.map_or(Stage::Draft, |source| laid.stage(source)) {
-                Stage::Draft => continue,
-                Stage::Simulate => simulated.insert(id),
-                Stage::Block => false,
-            };
-            live.insert(id);
-        }
-        Rules {
-            checked,
-            live,
-            simulated,
-        }
-    }
-
-    /// The policy as it may go out: without rules that do not, and where it blocks,
-    /// apart from those that may only be simulated.
-    fn fit(&self, policy: &Policy, simulates: bool) -> Vec<Policy> {
-        let Some(trigger) = self.reduced(&policy.trigger) else {
-            return Vec::new();
-        };
-        let mut policy = Policy {
-            trigger,
-            ..policy.clone()
-        };
-        if simulates {
-            policy.action = Action::Simulate;
-        }
-        if policy.action == Action::Simulate {
-            return vec![policy];
-        }
-        let chosen: Vec<&str> = self.selected(&policy.trigger).collect();
-        let is_simulated = |id: &&&str| self.simulated.contains(**id);
-        if !chosen.iter().any(|id| is_simulated(&id)) {
-            return vec![policy];
-        }
-        let part = |simulated: bool| -> Trigger {
-            Trigger {
-                rules: chosen
-                    .iter()
-                    .filter(|id| is_simulated(id) == simulated)
-                    .map(|id| (*id).to_owned())
-                    .collect(),
-                ..Trigger::default()
-            }
-        };
-        let simulated = Policy {
-            id: format!("{}{SIMULATED}", policy.id),
-            trigger: part(true),
-            action: Action::Simulate,
-            ..policy.clone()
-        };
-        policy.trigger = part(false);
-        [policy, simulated]
-            .into_iter()
-            .filter(|policy| !policy.trigger.rules.is_empty())
-            .collect()
-    }
-
-    /// Without rules that are not sent; none if nothing else was asked for.
-    fn reduced(&self, trigger: &Trigger) -> Option<Trigger> {
-        let mut reduced = trigger.clone();
-        reduced.rules.retain(|id| self.live.contains(id.as_str()));
-        let named_only = trigger.tags.is_empty() && trigger.categories.is_empty();
-        let emptied = reduced.rules.is_empty() && !trigger.rules.is_empty();
-        (!(named_only && emptied)).then_some(reduced)
-    }
-
-    fn selected(&self, trigger: &Trigger) -> impl Iterator<Item = &'c str> {
-        let infos = self.checked.rules.iter().map(|rule| &rule.info);
-        infos
-            .filter(|info| {
-                self.live.contains(info.id.as_str())
-                    && trigger.selects(
-                        &info.id,
-                        info.severity,
-                        &info.tags,
-                        info.category.as_deref(),
-                    )
-            })
-            .map(|info| info.id.as_str())
     }
 }
 
@@ -271,6 +191,7 @@ fn file_name(definition: &Definition) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use picket_model::policy::Action;
     use picket_store::{Content, new_id};
 
     fn definition(kind: Kind, name: &str, stage: Stage, body: &str) -> Definition {
@@ -305,8 +226,13 @@ mod tests {
         definition(Kind::Policy, id, stage, &body)
     }
 
+    fn compose(definitions: &[Definition], projects: &[Uuid]) -> Result<Composed, Problem> {
+        let projects = projects.iter().copied().collect();
+        Library::of(definitions.to_vec()).compose(&projects)
+    }
+
     fn sent(definitions: &[Definition]) -> (Vec<String>, Vec<Policy>) {
-        let composed = compose(definitions, &BTreeSet::new()).unwrap();
+        let composed = compose(definitions, &[]).unwrap();
         let sources: Vec<Source> = composed
             .files
             .iter()
@@ -361,7 +287,7 @@ mod tests {
     #[test]
     fn what_needs_no_change_is_sent_as_written() {
         let own = policy("p", Stage::Block, "{categories: [cryptominer]}");
-        let composed = compose(&[rule("b", Stage::Block), own.clone()], &BTreeSet::new()).unwrap();
+        let composed = compose(&[rule("b", Stage::Block), own.clone()], &[]).unwrap();
         assert_eq!(composed.files[1].text, own.content.body);
     }
 
@@ -372,8 +298,7 @@ mod tests {
         one.content.projects = vec![web];
         let two = rule("two", Stage::Simulate);
         let files = |projects: &[Uuid]| {
-            let projects = projects.iter().copied().collect();
-            compose(&[one.clone(), two.clone()], &projects)
+            compose(&[one.clone(), two.clone()], projects)
                 .unwrap()
                 .files
                 .len()
@@ -384,12 +309,34 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_for_all_keeps_to_the_rules_that_are_here() {
+        let web = new_id();
+        let mut one = rule("one", Stage::Block);
+        one.content.projects = vec![web];
+        let all = [
+            one,
+            rule("two", Stage::Block),
+            policy("p", Stage::Block, "{rules: [one, two]}"),
+        ];
+        let named = |projects: &[Uuid]| {
+            let files = compose(&all, projects).unwrap().files;
+            files.last().unwrap().text.clone()
+        };
+        assert!(named(&[web]).contains("[one, two]"));
+        let elsewhere = named(&[]);
+        assert!(
+            elsewhere.contains("two") && !elsewhere.contains("one"),
+            "{elsewhere}"
+        );
+    }
+
+    #[test]
     fn one_error_and_there_is_no_bundle() {
         let broken = definition(Kind::Rule, "broken", Stage::Simulate, "rules: [{id: x}]\n");
-        let error = compose(&[rule("a", Stage::Block), broken.clone()], &BTreeSet::new());
+        let error = compose(&[rule("a", Stage::Block), broken.clone()], &[]);
         assert!(error.unwrap_err().to_string().contains("rules/broken.yaml"));
         let mut draft = broken;
         draft.content.stage = Stage::Draft;
-        assert!(compose(&[rule("a", Stage::Block), draft], &BTreeSet::new()).is_ok());
+        assert!(compose(&[rule("a", Stage::Block), draft], &[]).is_ok());
     }
 }

@@ -16,20 +16,23 @@ mod config;
 mod content;
 mod director;
 mod findings;
+mod fit;
 mod heartbeats;
 mod hub;
 mod keys;
 mod listener;
 mod members;
 mod rollout;
+mod scope;
 mod service;
 mod stream;
+mod targets;
 mod yaml;
 
 pub use authority::{Authority, CertificateError};
 pub use census::Census;
 pub use config::{FleetConfig, Limits, Plan};
-pub use content::{Composed, Problem, compose};
+pub use content::{Composed, Library, Problem};
 pub use keys::KeyFileError;
 pub use members::Membership;
 pub use rollout::{Canary, roll_back};
@@ -57,7 +60,7 @@ struct Shared {
     hub: Hub,
     heartbeats: Heartbeats,
     /// What sensors are to be given, as it is now.
-    targets: watch::Sender<Arc<director::Targets>>,
+    targets: watch::Sender<Arc<targets::Targets>>,
     /// Calls the director.
     wake: tokio::sync::Notify,
     enrolments: Semaphore,

@@ -1,9 +1,9 @@
 //! One sensor's stream, from its Hello to its end.
 
-use super::director::Wanted;
 use super::hub::Opened;
 use super::members::Membership;
 use super::service::{check_protocol, ended, refused};
+use super::targets::Wanted;
 use super::{Counters, Shared, findings, heartbeats, now};
 use crate::intake::Origin;
 use bytes::Bytes;
@@ -129,7 +129,7 @@ impl Line<'_> {
     async fn run(
         &mut self,
         incoming: &mut Streaming<wire::FromSensor>,
-        targets: &mut watch::Receiver<Arc<super::director::Targets>>,
+        targets: &mut watch::Receiver<Arc<super::targets::Targets>>,
         standing: &mut watch::Receiver<super::hub::Standing>,
     ) -> Result<(), Status> {
         let heartbeat = self.shared.config.heartbeat;
@@ -214,7 +214,7 @@ impl Line<'_> {
     /// Its projects may be others now.
     async fn follow(
         &mut self,
-        targets: &watch::Receiver<Arc<super::director::Targets>>,
+        targets: &watch::Receiver<Arc<super::targets::Targets>>,
     ) -> Result<(), Status> {
         let book = targets.borrow().clone();
         let membership = Membership::of(&book.book, &self.sensor.host, &self.sensor.labels);
@@ -226,7 +226,7 @@ impl Line<'_> {
         self.say(from_server::Said::Membership(self.told())).await
     }
 
-    fn wanted(&self, targets: &watch::Receiver<Arc<super::director::Targets>>) -> Option<Wanted> {
+    fn wanted(&self, targets: &watch::Receiver<Arc<super::targets::Targets>>) -> Option<Wanted> {
         let scope = &self.membership.scope;
         let applied = self.applied.as_ref();
         let has = applied.filter(|applied| applied.scope == *scope);
@@ -245,7 +245,7 @@ impl Line<'_> {
     /// just come, as they come one by one.
     fn plan_offer(
         &self,
-        targets: &watch::Receiver<Arc<super::director::Targets>>,
+        targets: &watch::Receiver<Arc<super::targets::Targets>>,
         at: &mut Option<tokio::time::Instant>,
         at_once: bool,
     ) {
@@ -269,7 +269,7 @@ impl Line<'_> {
 
     async fn offer(
         &mut self,
-        targets: &watch::Receiver<Arc<super::director::Targets>>,
+        targets: &watch::Receiver<Arc<super::targets::Targets>>,
     ) -> Result<(), Status> {
         let Some(wanted) = self.wanted(targets) else {
             return Ok(());
@@ -294,7 +294,7 @@ impl Line<'_> {
     async fn take(
         &mut self,
         message: wire::FromSensor,
-        targets: &watch::Receiver<Arc<super::director::Targets>>,
+        targets: &watch::Receiver<Arc<super::targets::Targets>>,
     ) -> Result<Option<Delivery>, Status> {
         match message.said {
             Some(from_sensor::Said::Heartbeat(heartbeat)) => {
@@ -321,7 +321,7 @@ impl Line<'_> {
     fn deliver(
         &self,
         message: wire::Findings,
-        targets: &watch::Receiver<Arc<super::director::Targets>>,
+        targets: &watch::Receiver<Arc<super::targets::Targets>>,
     ) -> Delivery {
         let (shared, targets) = (self.shared.clone(), targets.borrow().clone());
         let sensor = self.sensor.id;

@@ -180,6 +180,9 @@ pub trait Definitions: Send + Sync {
     /// The latest version of the one that has this name.
     async fn definition_named(&self, kind: Kind, name: &str) -> Result<Definition>;
 
+    /// Whether one of that kind has this name, or had it and was deleted.
+    async fn was_defined(&self, kind: Kind, name: &str) -> Result<bool>;
+
     /// The latest versions of those that are not deleted, by name.
     async fn definitions(
         &self,

@@ -348,6 +348,13 @@ impl<B: Backend> Definitions for SqlStore<B> {
         found.ok_or_else(|| StoreError::not_found(kind.name(), name))
     }
 
+    async fn was_defined(&self, kind: Kind, name: &str) -> Result<bool> {
+        let condition = Cond::all()
+            .add(Expr::col(("d", "kind")).eq(kind.name()))
+            .add(Expr::col(("d", "name")).eq(name));
+        Ok(one(&mut self.0.read().await?, condition).await?.is_some())
+    }
+
     async fn definitions(
         &self,
         filter: &DefinitionFilter,

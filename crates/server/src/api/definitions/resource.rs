@@ -4,9 +4,7 @@ use super::requests::{DefinitionView, DiffQuery, DiffView, ListQuery, VersionVie
 use crate::api::App;
 use crate::api::problem::{Diagnostic, Problem};
 use crate::api::projects::{Names, project_id};
-use crate::api::values::{
-    ETag, Page, PageQuery, Time, cursor, most, page_size, part, parts, single,
-};
+use crate::api::values::{ETag, Page, PageQuery, Time, cursor, page_size, part, parts, single};
 use crate::api::who::Who;
 use crate::auth::Permission;
 use picket_store::{Definition, DefinitionFilter, Kind, Uuid};
@@ -18,19 +16,7 @@ const DIFF: Duration = Duration::from_millis(500);
 
 /// Everything of a kind, or of every kind.
 pub(in crate::api) async fn all(app: &App, kind: Option<Kind>) -> Result<Vec<Definition>, Problem> {
-    let filter = DefinitionFilter {
-        kind,
-        ..DefinitionFilter::default()
-    };
-    let (mut all, mut after) = (Vec::new(), None);
-    loop {
-        let page = app.store.definitions(&filter, after, most()?).await?;
-        all.extend(page.items);
-        after = page.next;
-        if after.is_none() {
-            return Ok(all);
-        }
-    }
+    Ok(crate::stored::definitions(&*app.store, kind).await?)
 }
 
 /// The one of this name.

@@ -3,6 +3,7 @@
 use super::library::{Entry, Judgement, judge};
 use super::requests::{ChangeDefinition, DefinitionView, NewDefinition, StageChange};
 use super::resource::{all, seen, view};
+use super::scopes::check_scopes;
 use crate::api::App;
 use crate::api::evidence::acknowledged;
 use crate::api::problem::{Code, Problem};
@@ -54,7 +55,8 @@ pub(in crate::api) async fn stored_entries(
     Ok((definitions, entries))
 }
 
-fn entry(definition: &Definition) -> Entry {
+/// One of them.
+pub(in crate::api) fn entry(definition: &Definition) -> Entry {
     Entry {
         kind: definition.kind,
         name: definition.name.clone(),
@@ -279,6 +281,15 @@ pub(super) async fn set_stage(
     } else {
         None
     };
+    if to == Stage::Draft {
+        let (_, before) = stored_entries(app).await?;
+        let next = Entry {
+            stage: to,
+            ..entry(&found)
+        };
+        let after = replaced(&before, &next);
+        check_scopes(before, after).await?;
+    }
     let content = Content {
         stage: to,
         ..found.content.clone()
@@ -306,8 +317,9 @@ pub(super) async fn delete(
     let (_, before) = stored_entries(app).await?;
     let mut after = before.clone();
     after.retain(|entry| entry.kind != kind || entry.name != name);
-    let judgement = judge(before, after.clone()).await?;
+    let judgement = judge(before.clone(), after.clone()).await?;
     authorise(who, &judgement, &after)?;
+    check_scopes(before, after).await?;
     app.store
         .undefine(found.id, expected, &who.cause(reason))
         .await?;
@@ -351,13 +363,18 @@ async fn judged(
     before: Vec<Entry>,
     after: Vec<Entry>,
 ) -> Result<(Judgement, Vec<Uuid>, Names), Problem> {
-    let judgement = judge(before, after).await?;
+    let judgement = judge(before.clone(), after.clone()).await?;
     let names = Names::read(app).await?;
     let projects = match judgement.projects.get(&entry.file()) {
         Some(wanted) => project_ids(&names, wanted)?,
         // The same text at another stage.
         None => entry.projects.clone(),
     };
+    let placed = Entry {
+        projects: projects.clone(),
+        ..entry.clone()
+    };
+    check_scopes(before, replaced(&after, &placed)).await?;
     Ok((judgement, projects, names))
 }
 
