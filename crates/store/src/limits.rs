@@ -7,6 +7,8 @@ use serde_json::Value;
 pub const MAX_PAGE: u32 = 500;
 /// Values in one filter, at most.
 pub const MAX_FILTER_VALUES: usize = 100;
+/// Projects in which one user has roles: so many are asked for at once.
+pub const MAX_GRANTED: usize = MAX_FILTER_VALUES;
 /// Bytes of a name: of a rule, a user, a scope, a queue.
 pub const MAX_NAME: usize = 255;
 /// Bytes of a reason that somebody gives.

@@ -1,14 +1,15 @@
 //! Requests to the running sensor, and its answers in the words of the wire.
 
 use super::wire::{
-    Answer, Budget, ClassMode, Counted, Enforcement, Policy, Refusal, Reply, Request, RuleCost,
-    Sensor, Status,
+    Answer, Budget, Bundle, ClassMode, Counted, Enforcement, Fleet, Policy, Refusal, Reply,
+    Request, RuleCost, Sensor, Status,
 };
 use crossbeam_channel::{Sender, bounded};
 use picket_model::policy::Action;
 use picket_model::text::Escaped;
 use picket_sensor::disarm::Marker;
 use picket_sensor::enforce::{self, Powers, Standing};
+use picket_sensor::fleet::LineState;
 use picket_sensor::live::{self, Control, Measured};
 use picket_sensor::response::PolicyState;
 use picket_sensor::{costs, live::Status as Force};
@@ -20,11 +21,15 @@ pub struct Desk {
     control: Sender<Control>,
     /// The folder of the marker of lifted blocks.
     state: Option<PathBuf>,
+    line: Line,
 }
+
+/// How the line to the server stands now.
+pub type Line = Box<dyn Fn() -> Option<LineState> + Send + Sync>;
 
 impl Desk {
     /// For this process, which is a sensor that listens to `control`.
-    pub fn new(control: Sender<Control>, state: Option<PathBuf>) -> Desk {
+    pub fn new(control: Sender<Control>, state: Option<PathBuf>, line: Line) -> Desk {
         Desk {
             sensor: Sensor {
                 pid: std::process::id(),
@@ -33,6 +38,7 @@ impl Desk {
             },
             control,
             state,
+            line,
         }
     }
 
@@ -61,6 +67,7 @@ impl Desk {
             enforcement: enforcement(&force),
             disarmed: force.disarmed,
             lifted,
+            fleet: (self.line)().map(fleet),
         })))
     }
 
@@ -90,6 +97,20 @@ impl Desk {
         };
         self.control.send(request(answer)).map_err(|_| busy())?;
         answered.recv_timeout(super::PATIENCE).map_err(|_| busy())
+    }
+}
+
+fn fleet(line: LineState) -> Fleet {
+    Fleet {
+        server: line.server,
+        connected: line.connected,
+        bundle: line.applied.map(|applied| Bundle {
+            scope: applied.scope,
+            version: applied.version,
+            expires_us: applied.expires_us,
+        }),
+        waiting: line.spool.findings,
+        dropped: line.spool.dropped.values().sum(),
     }
 }
 

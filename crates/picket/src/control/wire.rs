@@ -111,6 +111,36 @@ pub struct Status {
     /// By whom.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lifted: Option<Marker>,
+    /// Its line to a server; none: it is in no fleet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<Fleet>,
+}
+
+/// How a sensor stands with its server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fleet {
+    /// The server's address.
+    pub server: String,
+    /// It answers.
+    pub connected: bool,
+    /// The bundle in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<Bundle>,
+    /// Findings on this host's disk that the server does not have yet.
+    pub waiting: u64,
+    /// Findings that were dropped for want of room there, ever.
+    pub dropped: u64,
+}
+
+/// Rules that came from the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bundle {
+    /// For which set of projects.
+    pub scope: String,
+    /// Which version.
+    pub version: u64,
+    /// When it should have been replaced, microseconds since the epoch.
+    pub expires_us: i64,
 }
 
 /// One policy in force.

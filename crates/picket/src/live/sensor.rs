@@ -318,7 +318,9 @@ impl Session {
             .spawn(move || live.run())
             .context("cannot start the event thread")?;
         if let Some(socket) = &socket {
-            serve(socket, Desk::new(control.clone(), self.state))?;
+            let source = source.clone();
+            let line = Box::new(move || source.line());
+            serve(socket, Desk::new(control.clone(), self.state, line))?;
         }
         source.armed(control.clone());
         (self.when_ready)(&told);

@@ -109,6 +109,7 @@ pub struct Line {
 /// What can be seen of the line from outside.
 #[derive(Clone)]
 pub struct LineView {
+    server: Arc<str>,
     spool: Arc<Spool>,
     kept: Arc<Mutex<Kept>>,
     connected: Arc<AtomicBool>,
@@ -117,6 +118,8 @@ pub struct LineView {
 /// How the line stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LineState {
+    /// Which server.
+    pub server: String,
     /// Whether the server answers.
     pub connected: bool,
     /// The bundle in force.
@@ -132,6 +135,7 @@ impl LineView {
         let applied = kept.current().cloned();
         drop(kept);
         LineState {
+            server: self.server.to_string(),
             connected: self.connected.load(Ordering::Relaxed),
             applied,
             spool: self.spool.state(),
@@ -167,6 +171,7 @@ pub fn start(
         .thread_keep_alive(std::time::Duration::from_secs(1))
         .build()?;
     let view = LineView {
+        server: config.server.to_string().into(),
         spool,
         kept: Arc::new(Mutex::new(kept)),
         connected: Arc::default(),

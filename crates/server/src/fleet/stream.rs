@@ -85,6 +85,7 @@ async fn converse(
         return Err(Status::invalid_argument("Hello has no id of its run"));
     }
     let id = sensor.id;
+    renew(shared, &sensor, &hello).await?;
     let Opened {
         number,
         mut standing,
@@ -123,6 +124,27 @@ async fn converse(
     };
     shared.hub.close(id, number);
     result
+}
+
+/// A host may have another kernel since it was here last. Its name stays what it was
+/// when it joined: which projects a host is in is not the sensor's to change.
+async fn renew(shared: &Shared, sensor: &Sensor, hello: &wire::Hello) -> Result<(), Status> {
+    if !hello.host.is_empty() && hello.host != sensor.host {
+        tracing::warn!(
+            sensor = %sensor.id,
+            joined_as = sensor.host,
+            says = %hello.host.escape_debug(),
+            "the host has another name now; to take it over, let the sensor join anew"
+        );
+    }
+    let facts = super::service::facts(&hello.facts)?;
+    if hello.facts.is_empty() || facts == sensor.facts {
+        return Ok(());
+    }
+    let renewed = shared.store.renew_facts(sensor.id, facts).await;
+    renewed
+        .map(drop)
+        .map_err(|why| super::service::refused(&why))
 }
 
 impl Line<'_> {

@@ -113,6 +113,8 @@ pub trait Access: Send + Sync {
     async fn users(&self, after: Option<String>, size: PageSize) -> Result<Page<User, String>>;
 
     /// Lets a user do something. A grant that they have already changes nothing.
+    ///
+    /// A user has grants in at most [`MAX_GRANTED`](crate::limits::MAX_GRANTED) projects.
     async fn grant(&self, user: Uuid, grant: Grant, cause: &Cause) -> Result<()>;
 
     /// Takes a grant back.

@@ -5,7 +5,7 @@ use super::{Access, ApiToken, Grant, LogIn, NewApiToken, Subject, User};
 use crate::audit::{self, Deed};
 use crate::basics::{Cause, Micros, SecretHash, Uuid, new_id};
 use crate::changes::Change;
-use crate::db::{Backend, Columns, Link, Record, Statement, sql};
+use crate::db::{Backend, Columns, Link, One, Record, Statement, sql};
 use crate::error::{Result, StoreError};
 use crate::limits;
 use crate::page::{Page, PageSize};
@@ -220,6 +220,21 @@ impl<B: Backend> Access for SqlStore<B> {
                         .bind(grant.project);
                     if link.execute(insert).await? == 0 {
                         return Ok(());
+                    }
+                    let count = sql(
+                        "counting a user's projects",
+                        "SELECT COUNT(DISTINCT project_id) FROM grants WHERE user_id = $1",
+                    );
+                    let counted = link.first::<One<i64>>(count.bind(user)).await?;
+                    if counted.map_or(0, |One(count)| count) > limits::MAX_GRANTED as i64 {
+                        return Err(StoreError::Invalid {
+                            field: "project",
+                            why: format!(
+                                "a user has roles in at most {} projects: grant the role \
+                                 everywhere, or take back others",
+                                limits::MAX_GRANTED
+                            ),
+                        });
                     }
                     tell_grant(link, "grant", user, &grant, &cause).await
                 })

@@ -125,6 +125,11 @@ pub trait Sensors: Send + Sync {
     /// Changes a sensor's labels.
     async fn label_sensor(&self, id: Uuid, labels: Labels, cause: &Cause) -> Result<()>;
 
+    /// Takes what a sensor says of its host now, such as its kernel after an update.
+    /// Of a host's name nothing changes: projects go by it. Whether it was other than
+    /// before.
+    async fn renew_facts(&self, id: Uuid, facts: Value) -> Result<bool>;
+
     /// One more certificate for a sensor; those before it stay good until they end.
     async fn add_certificate(&self, sensor: Uuid, certificate: Certificate) -> Result<()>;
 

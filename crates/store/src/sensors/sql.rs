@@ -16,7 +16,7 @@ use crate::page::{Page, PageSize};
 use crate::store::SqlStore;
 use async_trait::async_trait;
 use sea_query::{Asterisk, Cond, Expr, ExprTrait, Order, Query};
-use serde_json::json;
+use serde_json::{Value, json};
 
 impl Record for Sensor {
     fn read(row: &impl Columns) -> Result<Sensor> {
@@ -166,6 +166,22 @@ impl<B: Backend> Sensors for SqlStore<B> {
                     link.announce(Change::Sensors).await?;
                     let detail = json!({ "labels": labels });
                     audit::append(link, deed("label", id, detail), &cause).await
+                })
+            })
+            .await
+    }
+
+    async fn renew_facts(&self, id: Uuid, facts: Value) -> Result<bool> {
+        limits::json("facts", &facts)?;
+        self.0
+            .write(move |link| {
+                Box::pin(async move {
+                    let update = sql(
+                        "renewing a host's facts",
+                        "UPDATE sensors SET facts = $1 WHERE id = $2 AND facts <> $1",
+                    );
+                    let changed = link.execute(update.bind(facts.clone()).bind(id)).await?;
+                    Ok(changed > 0)
                 })
             })
             .await

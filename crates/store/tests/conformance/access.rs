@@ -1,4 +1,5 @@
 use crate::lab::{Case, NOW, SECOND, cause, page, secret};
+use picket_store::limits::MAX_GRANTED;
 use picket_store::{Content, Grant, Kind, LogIn, NewApiToken, Stage, StoreError, Subject};
 
 fn with_password(hash: &str) -> LogIn {
@@ -128,6 +129,26 @@ pub async fn grants_hold_once_and_can_be_taken_back(case: &Case) {
         .await
         .unwrap_err();
     assert!(matches!(error, StoreError::NotFound { .. }), "{error}");
+
+    for at in 1..=MAX_GRANTED {
+        let content = Content {
+            stage: Stage::Draft,
+            body: "env=prod".to_owned(),
+            projects: Vec::new(),
+        };
+        let project = store
+            .define(Kind::Project, &format!("p{at}"), content, &cause("root"))
+            .await
+            .unwrap();
+        let grant = Grant {
+            project: Some(project.id),
+            role: "viewer".to_owned(),
+        };
+        let granted = store.grant(user, grant, &cause("root")).await;
+        // One was there already.
+        assert_eq!(granted.is_ok(), at < MAX_GRANTED, "{granted:?}");
+    }
+    assert_eq!(store.grants(user).await.unwrap().len(), MAX_GRANTED);
 
     let nobody = picket_store::new_id();
     let error = store.grant(nobody, here, &cause("root")).await.unwrap_err();

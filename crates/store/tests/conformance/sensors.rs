@@ -68,6 +68,12 @@ pub async fn a_token_labels_and_lets_in(case: &Case) {
         .await
         .unwrap();
     assert_eq!(store.sensor(new.id).await.unwrap().labels, other);
+    let now = json!({"kernel": "6.19"});
+    for changed in [true, false] {
+        let renewed = store.renew_facts(new.id, now.clone()).await.unwrap();
+        assert_eq!(renewed, changed);
+    }
+    assert_eq!(store.sensor(new.id).await.unwrap().facts, now);
 }
 
 pub async fn the_last_use_is_given_once(case: &Case) {

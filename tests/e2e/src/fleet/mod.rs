@@ -303,7 +303,12 @@ pub fn sensor(scratch: &Scratch, name: &str, url: &str, token: &str) -> Builder 
         .arg("--state")
         .arg(scratch.path().join(name))
         .arg("--control")
-        .arg("none")
+        .arg(socket(scratch, name))
+}
+
+/// Where that sensor answers those on its host.
+pub fn socket(scratch: &Scratch, name: &str) -> PathBuf {
+    scratch.path().join(format!("{name}.sock"))
 }
 
 /// The version that a sensor says it goes by; 0: none.

@@ -1,6 +1,6 @@
 //! What several of these commands write for people.
 
-use crate::control::wire::{Budget, Enforcement, Policy, Sensor};
+use crate::control::wire::{Budget, Enforcement, Fleet, Policy, Sensor};
 use crate::rule_files::counted;
 use picket_model::text::{Escaped, Timestamp};
 use std::collections::BTreeMap;
@@ -14,6 +14,42 @@ pub fn sensor(sensor: &Sensor) -> String {
         Timestamp(sensor.since_ns),
         Escaped(&sensor.version)
     )
+}
+
+/// How it stands with its server.
+pub fn fleet(text: &mut String, fleet: &Fleet) {
+    let answers = if fleet.connected {
+        "connected"
+    } else {
+        "NOT CONNECTED: it goes by what it has"
+    };
+    let _ = writeln!(
+        text,
+        "server    {}: {answers}, {} to deliver",
+        Escaped(&fleet.server),
+        counted(
+            usize::try_from(fleet.waiting).unwrap_or(usize::MAX),
+            "finding",
+            "findings"
+        )
+    );
+    if fleet.dropped > 0 {
+        let _ = writeln!(
+            text,
+            "          {} findings DROPPED for want of room on this host's disk",
+            fleet.dropped
+        );
+    }
+    let _ = match &fleet.bundle {
+        Some(bundle) => writeln!(
+            text,
+            "bundle    {} version {}, good until {}",
+            Escaped(&bundle.scope),
+            bundle.version,
+            Timestamp(bundle.expires_us.saturating_mul(1_000))
+        ),
+        None => writeln!(text, "bundle    none yet"),
+    };
 }
 
 /// What a policy does, such as `block (kill, deny)`.

@@ -100,6 +100,9 @@ fn text(report: &Report, all: bool) -> String {
 
 fn force(text: &mut String, status: &Status, all: bool) {
     let _ = writeln!(text, "sensor    running: {}", shown::sensor(&status.sensor));
+    if let Some(fleet) = &status.fleet {
+        shown::fleet(text, fleet);
+    }
     let _ = writeln!(text, "rules     {}", status.rules);
     let blocking = status
         .policies
