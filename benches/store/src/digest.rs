@@ -2,7 +2,9 @@
 //! others are stored.
 
 use anyhow::Result;
-use picket_store::{Digested, Digester, Store};
+use picket_store::{
+    Digested, Digester, FindingWrites, IssueChange, IssueWrites, PendingFinding, Store,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -12,6 +14,8 @@ const BATCH: u32 = picket_server::digest::BATCH;
 /// Findings stored while others are digested, and how.
 const MORE: usize = 50_000;
 const LOAD: (usize, usize) = (1000, 8);
+/// Of findings of which hardly two are alike.
+const UNLIKE: usize = 20_000;
 
 /// Digests all that is pending, and then what is stored meanwhile.
 pub async fn measure(store: &Arc<dyn Store>, next: usize) -> Result<()> {
@@ -19,6 +23,22 @@ pub async fn measure(store: &Arc<dyn Store>, next: usize) -> Result<()> {
     let (alone, issues) = drain(store, || false).await?;
     let rate = f64::from(alone) / begun.elapsed().as_secs_f64();
     println!("\n{alone} findings are digested at {rate:.0} findings/s, into {issues} issues.");
+
+    super::load(
+        store,
+        next + 2 * MORE..next + 2 * MORE + UNLIKE,
+        LOAD.0,
+        LOAD.1,
+        super::sample::unlike,
+    )
+    .await?;
+    let begun = Instant::now();
+    let (alone, issues) = drain(store, || false).await?;
+    let rate = f64::from(alone) / begun.elapsed().as_secs_f64();
+    println!(
+        "{alone} that are like hardly any other are digested at {rate:.0} findings/s, into \
+         {issues} issues."
+    );
 
     // A rule that goes mad: one issue.
     let flood = |number| {
@@ -79,5 +99,30 @@ async fn drain(store: &Arc<dyn Store>, more: impl Fn() -> bool) -> Result<(u32, 
         if done.findings == 0 {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
+    }
+}
+
+/// Throws away what is pending.
+pub async fn discard(store: &Arc<dyn Store>) -> Result<()> {
+    let nothing: Arc<dyn Digester> = Arc::new(Nothing);
+    while store
+        .digest(Arc::clone(&nothing), BATCH, super::sample::NOW)
+        .await?
+        .findings
+        > 0
+    {}
+    Ok(())
+}
+
+/// Findings lead to nothing.
+struct Nothing;
+
+impl Digester for Nothing {
+    fn findings(&self, _: &[PendingFinding]) -> FindingWrites {
+        FindingWrites::default()
+    }
+
+    fn issues(&self, _: &[IssueChange]) -> IssueWrites {
+        IssueWrites::default()
     }
 }

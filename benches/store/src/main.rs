@@ -3,6 +3,7 @@
 //!
 //! ```console
 //! $ picket-bench-store [FINDINGS [FOLDER]]
+//! $ picket-bench-store lists [FINDINGS [FOLDER]]  # the list queries alone, of very many
 //! $ picket-bench-store graph [EDGES [FOLDER]]   # the security graph instead
 //! ```
 
@@ -34,6 +35,9 @@ async fn main() -> Result<()> {
     if arguments.next_if(|word| word == "graph").is_some() {
         return of_graph(arguments).await;
     }
+    if arguments.next_if(|word| word == "lists").is_some() {
+        return of_lists(arguments).await;
+    }
     let findings = match arguments.next() {
         Some(number) => number.parse().context("FINDINGS is a number")?,
         None => FINDINGS,
@@ -58,6 +62,50 @@ async fn main() -> Result<()> {
         Err(why) => println!("PostgreSQL: skipped: {why}"),
     }
     Ok(())
+}
+
+/// Findings of the lists without an argument.
+const LISTED: usize = 10_000_000;
+/// Stored before what is pending is thrown away, so that it does not take the disk.
+const FILL: usize = 250_000;
+
+async fn of_lists(mut arguments: impl Iterator<Item = String>) -> Result<()> {
+    let findings = match arguments.next() {
+        Some(number) => number.parse().context("FINDINGS is a number")?,
+        None => LISTED,
+    };
+    let folder = arguments
+        .next()
+        .map_or_else(std::env::temp_dir, PathBuf::from);
+    {
+        let file = tempfile::tempdir_in(&folder)?;
+        let store = open(&Location::Sqlite(file.path().join("picket.db"))).await?;
+        listed("SQLite", &store, findings).await?;
+        store.close().await;
+    }
+    let file = tempfile::tempdir_in(&folder)?;
+    match PostgresServer::start_in(file, true) {
+        Ok(server) => {
+            let store = open(&server.database().map_err(|why| anyhow!(why))?).await?;
+            listed("PostgreSQL", &store, findings).await?;
+            store.close().await;
+        }
+        Err(why) => println!("PostgreSQL: skipped: {why}"),
+    }
+    Ok(())
+}
+
+async fn listed(name: &str, store: &Arc<dyn Store>, findings: usize) -> Result<()> {
+    let begun = Instant::now();
+    for start in (0..findings).step_by(FILL) {
+        let end = (start + FILL).min(findings);
+        load(store, start..end, 1000, 8, sample::slim).await?;
+        digest::discard(store).await?;
+        eprintln!("{name}: {end} of {findings}");
+    }
+    let rate = findings as f64 / begun.elapsed().as_secs_f64();
+    println!("### {name}: {findings} findings, stored at {rate:.0} a second");
+    lists::measure(&**store, findings).await
 }
 
 /// Edges without an argument.

@@ -398,7 +398,10 @@ fn the_line_to_a_server_takes_little_memory() -> Result<()> {
     let (with, without) = (resident_kib(joined.pid())?, resident_kib(alone.pid())?);
     println!("private memory: {with} KiB with a server, {without} KiB alone");
     // About 8 MiB in a build without optimisation, and a little less or more by the run.
-    ensure!(with < without + 12 * 1024, "{with} KiB, alone {without} KiB");
+    ensure!(
+        with < without + 12 * 1024,
+        "{with} KiB, alone {without} KiB"
+    );
     joined.stop()?;
     alone.stop()?;
     Ok(())
