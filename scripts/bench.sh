@@ -10,6 +10,7 @@ echo '## The sensor'
 scripts/as-root.sh "$target/release/picket-bench-sensor" "$(realpath "$target")/release/picket"
 echo '## The store'
 "$target/release/picket-bench-store"
+"$target/release/picket-bench-store" graph
 # --sensors 10000 takes some minutes: by hand (docs/performance.md).
 echo '## The control plane'
 "$target/release/picket-bench-fleet"

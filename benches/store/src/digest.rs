@@ -20,13 +20,38 @@ pub async fn measure(store: &Arc<dyn Store>, next: usize) -> Result<()> {
     let rate = f64::from(alone) / begun.elapsed().as_secs_f64();
     println!("\n{alone} findings are digested at {rate:.0} findings/s, into {issues} issues.");
 
+    // A rule that goes mad: one issue.
+    let flood = |number| {
+        let one = super::sample::finding(0);
+        let mut finding = super::sample::finding(number);
+        let time = finding.columns.time;
+        finding.columns = one.columns;
+        finding.columns.time = time;
+        finding.facts = one.facts;
+        finding
+    };
+    super::load(store, next + MORE..next + 2 * MORE, LOAD.0, LOAD.1, flood).await?;
+    let begun = Instant::now();
+    let (alone, issues) = drain(store, || false).await?;
+    let rate = f64::from(alone) / begun.elapsed().as_secs_f64();
+    println!(
+        "A flood of {alone} findings is digested at {rate:.0} findings/s, into {issues} issue."
+    );
+
     let storing = Arc::new(AtomicBool::new(true));
     let begun = Instant::now();
     let digesting = {
         let (store, storing) = (Arc::clone(store), Arc::clone(&storing));
         tokio::spawn(async move { drain(&store, || storing.load(Ordering::Relaxed)).await })
     };
-    let stored = super::load(store, next..next + MORE, LOAD.0, LOAD.1).await?;
+    let stored = super::load(
+        store,
+        next..next + MORE,
+        LOAD.0,
+        LOAD.1,
+        super::sample::finding,
+    )
+    .await?;
     storing.store(false, Ordering::Relaxed);
     let (digested, _) = digesting.await??;
     let rate = f64::from(digested) / begun.elapsed().as_secs_f64();

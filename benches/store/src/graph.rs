@@ -21,8 +21,10 @@ const ADDRESSES: u64 = 20_000;
 const DOMAINS: u64 = 20_000;
 /// Executables of one place.
 const PROGRAMS: u64 = 25;
-/// Sightings in one transaction.
-const BATCH: u64 = 1000;
+/// Sightings of a place that come at once.
+const BURST: u64 = 10;
+/// Sightings in one transaction, as the digest has them.
+const BATCH: u64 = 500;
 /// Edges that each process adds, about: what the number of edges is made with.
 const EDGES_A_PROCESS: u64 = 5;
 const TIMES: u64 = 500;
@@ -48,6 +50,17 @@ fn place_of(number: u64, all: u64) -> (u64, Option<u64>) {
     } else {
         ((place - CONTAINERS) % HOSTS, None)
     }
+}
+
+/// Findings come from all over the fleet, from each place some at once.
+fn in_bursts(number: u64, all: u64) -> u64 {
+    let (burst, within) = (number / BURST, number % BURST);
+    let bursts = (all / BURST).max(1);
+    if burst >= bursts {
+        return number;
+    }
+    // Prime, and so without a common factor: each burst comes once.
+    (burst * 1_000_003 % bursts) * BURST + within
 }
 
 struct Process {
@@ -157,7 +170,7 @@ pub async fn measure(name: &str, store: &dyn Store, edges: u64) -> Result<()> {
     for first in (0..all).step_by(BATCH as usize) {
         let mut writes = GraphWrites::default();
         for number in first..(first + BATCH).min(all) {
-            sighting(&mut writes, number, all);
+            sighting(&mut writes, in_bursts(number, all), all);
         }
         rows += writes.rows().1;
         store.add_to_graph(writes).await?;

@@ -15,7 +15,7 @@ mod sample;
 
 use anyhow::{Context, Result, anyhow};
 use picket_store::testing::PostgresServer;
-use picket_store::{Keep, Location, Store, open};
+use picket_store::{Keep, Location, NewFinding, Store, open};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -105,7 +105,8 @@ async fn measure(name: &str, location: &Location, findings: usize) -> Result<()>
         } else {
             share
         };
-        let rate = load(&store, next..next + share, batch, at_once).await?;
+        let numbers = next..next + share;
+        let rate = load(&store, numbers, batch, at_once, sample::finding).await?;
         println!("| {batch} | {at_once} | {rate:.0} |");
         next += share;
     }
@@ -137,6 +138,7 @@ async fn load(
     numbers: std::ops::Range<usize>,
     batch: usize,
     at_once: usize,
+    finding: impl Fn(usize) -> NewFinding + Copy + Send + 'static,
 ) -> Result<f64> {
     let count = numbers.len();
     let begun = Instant::now();
@@ -147,7 +149,7 @@ async fn load(
                 let starts = numbers.clone().step_by(batch).skip(task).step_by(at_once);
                 for start in starts {
                     let end = (start + batch).min(numbers.end);
-                    let delivery = (start..end).map(sample::finding).collect();
+                    let delivery = (start..end).map(finding).collect();
                     store.store_findings(delivery, sample::NOW).await?;
                 }
                 anyhow::Ok(())

@@ -49,7 +49,8 @@ pub fn finding(number: usize) -> NewFinding {
     let number = number as u64;
     let seed = chance(number) << 1;
     let host_number = skewed(seed, HOSTS);
-    let (rule, host) = (rule(skewed(seed ^ 2, RULES)), host(host_number));
+    let rule_number = skewed(seed ^ 2, RULES);
+    let (rule, host) = (rule(rule_number), host(host_number));
     let container = format!("{:064x}", u128::from(chance(seed ^ 4) % 5000));
     let process = format!("/usr/lib/app-{}/bin/worker", chance(seed ^ 5) % 300);
     let user = format!("user-{}", chance(seed ^ 6) % 50);
@@ -89,10 +90,8 @@ pub fn finding(number: usize) -> NewFinding {
             process: Some(process.clone()),
             fingerprint: Fingerprint {
                 version: 1,
-                value: format!(
-                    "{:032x}",
-                    u128::from(chance(host_number ^ seed ^ 2) % 50_000)
-                ),
+                // By the recipe: rule and host; one image.
+                value: format!("{:032x}", rule_number * HOSTS + host_number),
             },
         },
         projects,

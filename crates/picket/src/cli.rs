@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::commands::control::{arm, disarm, stats, status};
-use crate::commands::remote::{apply, diff, export, issue, promote};
+use crate::commands::remote::{apply, diff, export, findings, graph, issue, promote};
 use crate::commands::{
     completion, config_check, explain, man, match_events, rules_check, rules_convert, rules_test,
     server,
@@ -132,6 +132,25 @@ enum Command {
     /// Write a server's rules, policies and lists as files
     #[command(after_help = "Example:\n  picket export -o rules/ --token-file ~/.picket-token")]
     Export(export::Args),
+    /// Ask a server's security graph: nodes, neighbours, paths, blast radius
+    #[command(
+        arg_required_else_help = true,
+        after_help = "A node is named by its id, or by KIND=KEY; `search` tells both. Tabs part the columns.\n\n\
+            Example:\n  picket graph path rule=web-shell ip=198.51.100.7 --token-file ~/.picket-token"
+    )]
+    Graph {
+        #[command(subcommand)]
+        command: graph::Command,
+    },
+    /// Findings that a server has
+    #[command(
+        arg_required_else_help = true,
+        after_help = "Example:\n  picket findings export --severity high -o findings.jsonl --token-file ~/.picket-token"
+    )]
+    Findings {
+        #[command(subcommand)]
+        command: findings::Command,
+    },
     /// Work on issues: what findings opened for somebody to look at
     #[command(
         arg_required_else_help = true,
@@ -218,6 +237,8 @@ pub fn run() -> Result<ExitCode> {
         Command::Apply(args) => apply::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Graph { command } => graph::run(&command),
+        Command::Findings { command } => findings::run(&command),
         Command::Issue { command } => issue::run(&command),
         Command::Policy { command } => promote::run(promote::Subject::Policy, &command),
         Command::Rule { command } => promote::run(promote::Subject::Rule, &command),

@@ -47,6 +47,12 @@ impl ProjectBook {
         }
     }
 
+    /// The id of the project of a name.
+    pub fn id(&self, name: &str) -> Option<Uuid> {
+        let mut all = self.0.iter();
+        all.find_map(|(id, known, _)| (known == name).then_some(*id))
+    }
+
     /// The projects that a sensor is in, by id and name.
     pub fn of_sensor(&self, host: &str, labels: &Labels) -> Vec<(Uuid, &str)> {
         self.0

@@ -15,6 +15,7 @@ pub mod digest;
 mod files;
 pub mod http;
 pub mod intake;
+mod playbooks;
 pub mod projects;
 mod retention;
 mod start;

@@ -125,7 +125,8 @@ fn check_names(part: &[String]) -> Result<(), String> {
     }
 }
 
-fn any(patterns: &[String], text: &str) -> bool {
+/// Whether one of the patterns fits.
+pub(crate) fn any(patterns: &[String], text: &str) -> bool {
     patterns.iter().any(|pattern| glob(pattern, text))
 }
 

@@ -1,14 +1,16 @@
 //! Deletes what is old, a bounded number at a time, for as long as the server runs.
 
 use crate::config::Retention;
-use picket_store::{Micros, Store};
+use picket_store::{GraphPlace, Micros, Store};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// How often it is looked.
 const EVERY: Duration = Duration::from_secs(60);
-/// Rows deleted in one transaction.
+/// How often the graph is walked through for what is old.
+const SWEEP: Duration = Duration::from_secs(12 * 3600);
+/// Rows deleted in one transaction; of the graph, rows looked at.
 const STEP: u32 = 1000;
 /// Transactions in a row, at most: others want to write too.
 const STEPS: usize = 100;
@@ -25,6 +27,7 @@ pub(crate) struct Keep {
 
 /// Runs until the server stops.
 pub(crate) async fn run(store: Arc<dyn Store>, keep: Keep, mut stopping: watch::Receiver<bool>) {
+    let mut sweep = Sweep::default();
     loop {
         let store = &*store;
         told("findings", findings(store, keep.findings).await);
@@ -33,10 +36,11 @@ pub(crate) async fn run(store: Arc<dyn Store>, keep: Keep, mut stopping: watch::
             "closed issues",
             steps(|| store.delete_closed_issues(issues, STEP)).await,
         );
-        let graph = ago(keep.graph);
+        told("rows of the graph", sweep.go_on(store, keep.graph).await);
+        // Of the runs of playbooks, as long as of issues.
         told(
-            "rows of the graph",
-            steps(|| store.delete_graph_before(graph, STEP)).await,
+            "runs of playbooks",
+            steps(|| store.delete_runs_before(issues, STEP)).await,
         );
         tokio::select! {
             () = crate::stopped(&mut stopping) => return,
@@ -73,6 +77,37 @@ where
         }
     }
     Ok(gone)
+}
+
+/// A walk through the graph for what is old.
+#[derive(Default)]
+struct Sweep {
+    /// How far it has come; none: all of it was walked through,
+    from: Option<GraphPlace>,
+    /// and when that was.
+    done: Option<Instant>,
+}
+
+impl Sweep {
+    /// Goes on for a while; how many rows were deleted.
+    async fn go_on(&mut self, store: &dyn Store, age: Duration) -> picket_store::Result<u64> {
+        if self.done.is_some_and(|done| done.elapsed() < SWEEP) {
+            return Ok(0);
+        }
+        self.done = None;
+        let before = ago(age);
+        let mut gone = 0;
+        for _ in 0..STEPS {
+            let swept = store.sweep_graph(before, self.from, STEP).await?;
+            self.from = swept.next;
+            gone += swept.deleted;
+            if self.from.is_none() {
+                self.done = Some(Instant::now());
+                break;
+            }
+        }
+        Ok(gone)
+    }
 }
 
 async fn findings(store: &dyn Store, keep: Retention) -> picket_store::Result<u64> {

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::digest;
 use crate::fleet::{Fleet, FleetError};
 use crate::http::{CertificateError, Encryption, Listener, load};
+use crate::playbooks::Playbooks;
 use crate::retention;
 use picket_store::{Store, StoreError, open};
 use std::net::SocketAddr;
@@ -52,6 +53,9 @@ pub enum StartError {
     /// A file of the log-in provider cannot be used.
     #[error("cannot use a file that [oidc] names: {0}")]
     Oidc(std::io::Error),
+    /// A secret of playbooks cannot be read, or their mail cannot be set up.
+    #[error("cannot use what [playbooks] names: {0}")]
+    Playbooks(std::io::Error),
     /// The first administrator could not be made.
     #[error("cannot make the first administrator: {0}")]
     FirstAdmin(std::io::Error),
@@ -109,12 +113,20 @@ pub async fn start(config: Config) -> Result<Server, StartError> {
     let fleet = Arc::new(Fleet::start(config.fleet, Arc::clone(&store)).await?);
     let (stop, stopping) = watch::channel(false);
     let metrics = Arc::new(Metrics::default());
+    let playbooks = Playbooks::new(
+        Arc::clone(&store),
+        &config.playbooks,
+        config.issues,
+        Arc::clone(&metrics),
+    );
+    let playbooks = Arc::new(playbooks.await.map_err(StartError::Playbooks)?);
     let app = App::new(
         Arc::clone(&store),
         passwords,
         metrics,
         config.api,
         config.issues,
+        Arc::clone(&playbooks),
         stopping.clone(),
         Arc::downgrade(&fleet),
         oidc,
@@ -138,10 +150,12 @@ pub async fn start(config: Config) -> Result<Server, StartError> {
         Arc::clone(&store),
         Arc::new(digest::Reader {
             issues: config.issues,
+            playbooks: playbooks.triggers(),
         }),
         Arc::clone(&app.metrics),
         stopping.clone(),
     ));
+    tasks.spawn(crate::playbooks::run(playbooks, stopping.clone()));
     tasks.spawn(token_uses(app.clone(), stopping));
     tracing::info!(%address, "the API listens");
     Ok(Server {

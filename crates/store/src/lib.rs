@@ -28,6 +28,7 @@ mod jobs;
 mod join_tokens;
 pub mod limits;
 mod page;
+mod playbooks;
 mod postgres;
 mod schema;
 mod sensors;
@@ -52,9 +53,9 @@ pub use findings::{
     Keep, NewFinding, Tally,
 };
 pub use graph::{
-    Direction, EdgeKind, Graph, GraphEdge, GraphNode, GraphPath, GraphView, GraphWrites, Neighbour,
-    NeighbourCursor, NeighbourFilter, Node, NodeCursor, NodeKind, NodeSearch, PathAnswer, Place,
-    Radius, RadiusGroup, Sighting, Walk, kind_of_id, node_id,
+    Direction, EdgeKind, Graph, GraphEdge, GraphNode, GraphPath, GraphPlace, GraphView,
+    GraphWrites, Neighbour, NeighbourCursor, NeighbourFilter, Node, NodeCursor, NodeKind,
+    NodeSearch, PathAnswer, Place, Radius, RadiusGroup, Sighting, Swept, Walk, kind_of_id, node_id,
 };
 pub use issues::{
     ChangeIssue, Issue, IssueChange, IssueCursor, IssueEvent, IssueFilter, IssueNote, IssueOpening,
@@ -63,6 +64,7 @@ pub use issues::{
 pub use jobs::{BACK_OFF, DeadJob, Job, Jobs, MAX_BACK_OFF, NewJob};
 pub use join_tokens::{JoinRefusal, JoinToken, JoinTokens, NewJoinToken};
 pub use page::{Page, PageSize};
+pub use playbooks::{Begun, NewRun, Playbooks, Run, RunFilter, RunState, RunStep};
 pub use sensors::{
     AppliedBundle, Certificate, Heartbeat, NewSensor, RuleStatus, Sensor, SensorFilter, SensorRule,
     Sensors,

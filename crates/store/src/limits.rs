@@ -58,6 +58,11 @@ pub const MAX_EVIDENCE_PAGE: usize = 256 << 10;
 /// How long a page of evidence is kept that nobody armed on, microseconds: a week.
 pub const EVIDENCE_KEPT: i64 = 7 * 24 * 3_600_000_000;
 
+/// Steps of a playbook.
+pub const MAX_STEPS: usize = 20;
+/// Bytes of what came of a playbook's step; what is longer is cut.
+pub const MAX_STEP_DETAIL: usize = 64 << 10;
+
 /// Rows that one step of retention deletes, at most.
 pub const MAX_RETENTION_STEP: u32 = 5000;
 /// Jobs taken at once.
@@ -76,10 +81,12 @@ pub const MAX_GRAPH_HOPS: u8 = 8;
 pub const MAX_GRAPH_FAN_OUT: usize = 100;
 /// As [`MAX_GRAPH_FAN_OUT`], of the node where a walk begins.
 pub const MAX_GRAPH_FIRST_FAN_OUT: usize = 1000;
-/// Nodes whose neighbours a walk looks up, in one project; in several, fewer.
-pub const MAX_GRAPH_EXPANDED: usize = 1000;
-/// Nodes that a walk reaches.
-pub const MAX_GRAPH_REACHED: usize = 10_000;
+/// Nodes whose neighbours a radius looks up, in one project; in several, fewer.
+pub const MAX_GRAPH_EXPANDED: usize = 500;
+/// As [`MAX_GRAPH_EXPANDED`], of a path: it is over once both ends meet.
+pub const MAX_GRAPH_PATH_EXPANDED: usize = 1000;
+/// Nodes that a walk reaches, from each end.
+pub const MAX_GRAPH_REACHED: usize = 5000;
 /// Nodes of each kind that the radius of a node shows.
 pub const MAX_GRAPH_TOP: usize = 10;
 /// Rows that one page of nodes or neighbours looks at, if a filter leaves most out.

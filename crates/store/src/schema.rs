@@ -24,10 +24,10 @@ macro_rules! migrations {
 
 /// SQLite's, in order.
 pub(crate) const SQLITE: &[Migration] =
-    migrations!("sqlite": 1 "0001_control_plane", 2 "0002_response");
+    migrations!("sqlite": 1 "0001_control_plane", 2 "0002_response", 3 "0003_answers");
 /// PostgreSQL's, in order.
 pub(crate) const POSTGRES: &[Migration] =
-    migrations!("postgres": 1 "0001_control_plane", 2 "0002_response");
+    migrations!("postgres": 1 "0001_control_plane", 2 "0002_response", 3 "0003_answers");
 
 /// The table that says which schema a database has; in both dialects the same.
 pub(crate) const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS picket_schema \

@@ -14,6 +14,7 @@ use crate::graph::Graph;
 use crate::issues::Issues;
 use crate::jobs::Jobs;
 use crate::join_tokens::JoinTokens;
+use crate::playbooks::Playbooks;
 use crate::postgres::PostgresBackend;
 use crate::sensors::Sensors;
 use crate::sqlite::SqliteBackend;
@@ -37,6 +38,7 @@ pub trait Store:
     + Issues
     + Jobs
     + JoinTokens
+    + Playbooks
     + Sensors
 {
     /// Changes from here on, those of other replicas too.

@@ -1,5 +1,6 @@
-//! A server is killed while it stores: what it had acknowledged is there, once, and
-//! nothing that it had not been given.
+//! A server is killed while it stores and digests: what it had acknowledged is there,
+//! once, and nothing that it had not been given; and every finding that is there is
+//! counted in an issue, once.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should end")]
 
@@ -7,12 +8,14 @@ use picket_model::finding::Disposition;
 use picket_model::severity::Severity;
 use picket_store::testing::{PostgresServer, scratch, skipped};
 use picket_store::{
-    FindingColumns, FindingFilter, Fingerprint, Location, NewFinding, PageSize, Store, Uuid, open,
+    Digester, FindingColumns, FindingFilter, FindingWrites, Fingerprint, IssueChange, IssueFilter,
+    IssueOpening, IssueWrites, Location, NewFinding, PageSize, PendingFinding, Store, Uuid, open,
 };
 use serde_json::json;
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 /// Names the store to the process that is killed, and its round.
 const STORE: &str = "PICKET_TEST_STORE";
@@ -39,7 +42,7 @@ fn finding(round: usize, number: usize) -> NewFinding {
             process: None,
             fingerprint: Fingerprint {
                 version: 1,
-                value: "f".to_owned(),
+                value: round.to_string(),
             },
         },
         projects: Vec::new(),
@@ -48,7 +51,37 @@ fn finding(round: usize, number: usize) -> NewFinding {
     }
 }
 
-/// The process that is killed: stores without end.
+/// One issue for every round.
+struct Opener;
+
+impl Digester for Opener {
+    fn findings(&self, pending: &[PendingFinding]) -> FindingWrites {
+        let opening = |finding: &PendingFinding| IssueOpening {
+            fingerprint: finding.columns.fingerprint.clone(),
+            severity: finding.columns.severity,
+            title: "One".to_owned(),
+            rule: finding.columns.rule.clone(),
+            host: finding.columns.host.clone(),
+            namespace: None,
+            image: None,
+            first_seen: finding.columns.time,
+            last_seen: finding.columns.time,
+            due_after: 1,
+            projects: finding.projects.clone(),
+            findings: vec![finding.id],
+        };
+        FindingWrites {
+            openings: pending.iter().map(opening).collect(),
+            ..FindingWrites::default()
+        }
+    }
+
+    fn issues(&self, _changes: &[IssueChange]) -> IssueWrites {
+        IssueWrites::default()
+    }
+}
+
+/// The process that is killed: stores and digests without end.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "started by the tests beside it"]
 async fn stores_until_it_is_killed() {
@@ -57,6 +90,16 @@ async fn stores_until_it_is_killed() {
     };
     let round: usize = std::env::var(ROUND).unwrap().parse().unwrap();
     let store = open(&place.parse().unwrap()).await.unwrap();
+    // Smaller bites than deliveries: it is behind when it is killed.
+    let digesting = Arc::clone(&store);
+    tokio::spawn(async move {
+        loop {
+            let done = digesting.digest(Arc::new(Opener), 7, 1).await.unwrap();
+            if done.findings == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+    });
     for batch in 0.. {
         let numbers = batch * BATCH..(batch + 1) * BATCH;
         let delivery: Vec<_> = numbers.map(|number| finding(round, number)).collect();
@@ -128,6 +171,20 @@ async fn walk(store: &dyn Store) -> Vec<String> {
     }
 }
 
+/// That after a digest the issues count what is stored.
+async fn counted_once(store: &dyn Store, stored: &[String]) {
+    while store.findings_pending().await.unwrap() > 0 {
+        store.digest(Arc::new(Opener), 1000, 1).await.unwrap();
+    }
+    let size = PageSize::new(100).unwrap();
+    let issues = store.issues(&IssueFilter::default(), None, size).await;
+    for issue in issues.unwrap().items {
+        let round = format!("{}-", issue.fingerprint.value);
+        let findings = stored.iter().filter(|uid| uid.starts_with(&round));
+        assert_eq!(issue.count, findings.count() as i64, "of round {round}");
+    }
+}
+
 async fn nothing_is_lost(location: &Location, place: &str) {
     for round in 0..ROUNDS {
         let acknowledged = kill_one(place, round);
@@ -144,6 +201,7 @@ async fn nothing_is_lost(location: &Location, place: &str) {
         }
         // A delivery is there whole or not at all.
         assert_eq!(stored.len() % BATCH, 0);
+        counted_once(&*store, &stored).await;
         store.close().await;
     }
 }

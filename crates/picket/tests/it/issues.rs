@@ -143,3 +143,35 @@ fn issues_are_listed_shown_and_changed() {
         .says("there is no issue");
     server.stop();
 }
+
+#[test]
+fn findings_are_exported_whole() {
+    let bench = Bench::new();
+    bench.write("server.toml", CONFIG);
+    let server = Server::start(&bench);
+    let url = server.log_in(&bench);
+    let run = |args: &[&str]| {
+        let remote = ["--server", &url, "--token-file", "token"];
+        let ca = ["--ca", "data/tls/server.crt"];
+        bench.run(&[&["findings", "export"], args, &remote, &ca].concat())
+    };
+    let new = (0..250).map(|n| finding(&format!("f{n}"), "web-1"));
+    store(&bench, new.collect());
+    store(&bench, vec![finding("odd", "=db&1")]);
+    let all = run(&[]).expect_code(0).stdout;
+    let uid = |line| serde_json::from_str::<Value>(line).unwrap()["finding_info"]["uid"].clone();
+    let uids: std::collections::BTreeSet<String> =
+        all.lines().map(|line| uid(line).to_string()).collect();
+    assert_eq!(uids.len(), 251);
+    let table = run(&["--format", "csv", "--host", "=db&1"]).expect_code(0);
+    let lines: Vec<&str> = table.stdout.lines().collect();
+    assert_eq!(lines.len(), 2);
+    assert!(lines[1].contains(",\"'=db&1\","), "{lines:?}");
+    run(&["-o", "all.jsonl"]).expect_code(0);
+    let file = std::fs::read_to_string(bench.path().join("all.jsonl")).unwrap();
+    assert_eq!(file, all);
+    // Nothing is overwritten, and a bad filter is told.
+    run(&["-o", "all.jsonl"]).expect_code(2).says("all.jsonl");
+    run(&["--from", "yesterday"]).expect_code(2).says("from");
+    server.stop();
+}

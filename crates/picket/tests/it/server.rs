@@ -169,6 +169,21 @@ fn a_folder_goes_to_a_server_and_back() {
     let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(json["changes"][0]["change"], "change");
 
+    let search = run(&["graph", "search", "x y&z", "--kind", "host"]).expect_code(0);
+    assert_eq!(search.stdout, "");
+    for args in [
+        &["graph", "neighbours", "host=web-1"][..],
+        &["graph", "path", "host=web-1", "rule=one"],
+        &["graph", "radius", "host=web-1"],
+    ] {
+        run(args)
+            .expect_code(2)
+            .says("there is no host web-1 in the graph");
+    }
+    run(&["graph", "search", "--kind", "planet"])
+        .expect_code(2)
+        .says("there is no such kind of node");
+
     bench.write("token", "pkt_made_up");
     run(&["apply", "-f", "rules"])
         .expect_code(2)

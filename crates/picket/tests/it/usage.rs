@@ -18,6 +18,7 @@ fn without_arguments_there_is_help_and_code_2() {
         "apply",
         "diff",
         "export",
+        "graph",
         "completion",
     ] {
         assert!(ran.stderr.contains(command), "{command}: {}", ran.stderr);
@@ -40,6 +41,8 @@ fn usage_errors_are_code_2() {
         &["completion", "cobol"],
         &["status", "--format", "xml"],
         &["disarm", "now"],
+        &["graph", "path", "rule=one"],
+        &["graph", "radius", "rule=one", "--hops", "9"],
     ] {
         let ran = bench.run(args).expect_code(2).silent_on_stdout();
         assert!(ran.stderr.starts_with("error:"), "{args:?}: {}", ran.stderr);
@@ -62,6 +65,8 @@ fn help_goes_to_stdout_with_an_example() {
         &["apply", "--help"],
         &["diff", "--help"],
         &["export", "--help"],
+        &["graph", "--help"],
+        &["graph", "path", "--help"],
         &["status", "--help"],
         &["stats", "--help"],
         &["disarm", "--help"],

@@ -1,4 +1,4 @@
-//! Bundles on the line, made smaller: of a hundred rules about a tenth is left.
+//! Bundles on the line, made smaller: of a hundred rules less than a quarter is left.
 //!
 //! Packing is outside the signature. What is unpacked is verified like any other
 //! envelope, so a packing can at worst be refused.

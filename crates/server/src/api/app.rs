@@ -5,6 +5,7 @@ use crate::auth::oidc::Provider;
 use crate::auth::{Limiter, Passwords};
 use crate::config::{ApiLimits, Issues};
 use crate::fleet::Fleet;
+use crate::playbooks::Playbooks;
 use picket_store::{Micros, Store, Uuid};
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -31,6 +32,8 @@ pub struct AppParts {
     pub limits: ApiLimits,
     /// How long people have for issues.
     pub issues: Issues,
+    /// What is done by itself.
+    pub(crate) playbooks: Arc<Playbooks>,
     /// True once the server stops: streams end.
     pub stopping: watch::Receiver<bool>,
     /// The fleet's half; gone where none is served.
@@ -58,12 +61,13 @@ impl Deref for App {
 impl App {
     /// Puts the parts together.
     #[expect(clippy::too_many_arguments, reason = "each is named in the parts")]
-    pub fn new(
+    pub(crate) fn new(
         store: Arc<dyn Store>,
         passwords: Passwords,
         metrics: Arc<Metrics>,
         limits: ApiLimits,
         issues: Issues,
+        playbooks: Arc<Playbooks>,
         stopping: watch::Receiver<bool>,
         fleet: Weak<Fleet>,
         oidc: Option<Arc<Provider>>,
@@ -82,6 +86,7 @@ impl App {
             metrics,
             limits,
             issues,
+            playbooks,
             stopping,
             fleet,
             oidc,

@@ -166,7 +166,7 @@ fn tag(issue: &Issue) -> HeaderMap {
     .headers()
 }
 
-async fn filter(
+pub(super) async fn filter(
     app: &App,
     scope: &Scope,
     pairs: Vec<(String, String)>,
@@ -228,7 +228,11 @@ async fn filter(
 }
 
 /// Issues as they are shown to one who may see so much.
-async fn views(app: &App, scope: &Scope, issues: Vec<Issue>) -> Result<Vec<IssueView>, Problem> {
+pub(super) async fn views(
+    app: &App,
+    scope: &Scope,
+    issues: Vec<Issue>,
+) -> Result<Vec<IssueView>, Problem> {
     let ids: Vec<Uuid> = issues.iter().map(|issue| issue.id).collect();
     let mut projects: HashMap<Uuid, Vec<String>> = HashMap::new();
     let names = Names::read(app).await?;

@@ -32,6 +32,9 @@ pub struct Metrics {
     digest_skipped: AtomicU64,
     issues_opened: AtomicU64,
     issues_reopened: AtomicU64,
+    steps_done: AtomicU64,
+    steps_failed: AtomicU64,
+    runs_suppressed: AtomicU64,
 }
 
 impl Metrics {
@@ -55,6 +58,21 @@ impl Metrics {
             "How long the longest waiting finding of the last digest had waited",
             waited.as_secs_f64(),
         );
+    }
+
+    /// A playbook's step was tried.
+    pub(crate) fn playbook_step(&self, done: bool) {
+        let counter = if done {
+            &self.steps_done
+        } else {
+            &self.steps_failed
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A playbook was to run too often.
+    pub(crate) fn playbook_suppressed(&self) {
+        self.runs_suppressed.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many findings wait to be digested.
@@ -138,6 +156,21 @@ impl Metrics {
                 "picket_issues_reopened_total",
                 "Issues that came back, as seen here",
                 &self.issues_reopened,
+            ),
+            (
+                "picket_playbook_steps_done_total",
+                "Steps of playbooks that were done here",
+                &self.steps_done,
+            ),
+            (
+                "picket_playbook_steps_failed_total",
+                "Attempts at steps of playbooks that failed here",
+                &self.steps_failed,
+            ),
+            (
+                "picket_playbook_runs_suppressed_total",
+                "Runs of playbooks that were not made here: there were too many in the hour",
+                &self.runs_suppressed,
             ),
         ];
         for (name, help, count) in counters {

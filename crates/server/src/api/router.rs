@@ -1,9 +1,9 @@
 //! Every route, and the description made of them.
 
 use super::{
-    App, apply, audit, bundles, definitions, evidence, findings, graph, guard, issue_notes,
-    issue_stream, issues, join_tokens, live, me, oidc, ops, problem, projects, rollouts, sensors,
-    session, tokens, users,
+    App, apply, audit, bundles, definitions, evidence, export, findings, graph, guard, issue_notes,
+    issue_stream, issues, join_tokens, live, me, oidc, ops, playbooks, problem, projects, rollouts,
+    sensors, session, tokens, users,
 };
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
@@ -93,9 +93,11 @@ fn v1() -> OpenApiRouter<App> {
         .routes(routes!(rollouts::resume))
         .routes(routes!(rollouts::roll_back))
         .routes(routes!(findings::list))
+        .routes(routes!(export::findings::export))
         .routes(routes!(live::stream))
         .routes(routes!(findings::get))
         .routes(routes!(issues::list))
+        .routes(routes!(export::issues::export))
         .routes(routes!(issue_stream::stream))
         .routes(routes!(issues::get, issues::change))
         .routes(routes!(issues::findings))
@@ -105,6 +107,20 @@ fn v1() -> OpenApiRouter<App> {
         .routes(routes!(graph::neighbours))
         .routes(routes!(graph::radius))
         .routes(routes!(graph::path))
+        .routes(routes!(playbooks::list, playbooks::create))
+        .routes(routes!(
+            playbooks::get,
+            playbooks::change,
+            playbooks::delete
+        ))
+        .routes(routes!(playbooks::versions))
+        .routes(routes!(playbooks::set_stage))
+        .routes(routes!(playbooks::dry_run))
+        .routes(routes!(playbooks::runs::list))
+        .routes(routes!(playbooks::runs::get))
+        .routes(routes!(playbooks::runs::approve))
+        .routes(routes!(playbooks::runs::reject))
+        .routes(routes!(playbooks::runs::cancel))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
         .layer(DefaultBodyLimit::max(body_limit("")))

@@ -5,10 +5,12 @@
 //! ```
 
 mod oidc;
+mod playbooks;
 mod raw;
 
 pub(crate) use oidc::is_safe_url;
 pub use oidc::{GroupRole, Oidc};
+pub use playbooks::{Playbooks, Smtp};
 
 use crate::fleet::FleetConfig;
 use picket_model::severity::Severity;
@@ -67,6 +69,8 @@ pub struct Config {
     pub issues: Issues,
     /// How long the graph keeps what is not seen any more.
     pub graph: Duration,
+    /// What playbooks may reach.
+    pub playbooks: Playbooks,
     /// How sensors are served.
     pub fleet: FleetConfig,
     /// Who else logs people in.
@@ -240,6 +244,7 @@ impl Config {
             findings: Retention::default(),
             issues: Issues::default(),
             graph: GRAPH,
+            playbooks: Playbooks::default(),
             fleet: FleetConfig::new(data.join(FLEET), SENSORS),
             oidc: None,
             traces: None,

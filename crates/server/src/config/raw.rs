@@ -1,6 +1,7 @@
 //! The file as it is written, with the place of each value.
 
 use super::oidc::{self, RawOidc};
+use super::playbooks::{self, RawPlaybooks};
 use super::{ApiLimits, Config, DATA, Issues, LISTEN, Log, Retention, SENSORS_PORT, Tls, Traces};
 use crate::fleet::{FleetConfig, Plan};
 use picket_store::Keep;
@@ -29,6 +30,7 @@ struct File {
     findings: RawFindings,
     issues: RawIssues,
     graph: RawGraph,
+    playbooks: RawPlaybooks,
     fleet: RawFleet,
     oidc: Option<RawOidc>,
     traces: RawTraces,
@@ -133,6 +135,7 @@ pub(super) fn resolve(text: &str) -> Result<Config, Wrong> {
         log: log(&file.log)?,
         findings: findings(&file.findings)?,
         issues: issues(&file.issues)?,
+        playbooks: playbooks::resolve(file.playbooks)?,
         graph: graph(&file.graph, defaults.graph)?,
         fleet: fleet(file.fleet, listen, defaults.fleet)?,
         traces: traces(&file.traces)?,

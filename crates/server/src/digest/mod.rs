@@ -7,7 +7,7 @@
 //!              Store::digest ─ Reader ─┬─ issues: what opens one, or is counted in one
 //!                                      ├─ evidence: what policies made of them
 //!                                      ├─ graph: who did what to whom
-//!                                      └─ …
+//!                                      └─ playbooks: runs of them
 //! ```
 //! What is made of a finding is made here, of its columns and [`Facts`], without input
 //! or output; the store calls it, and writes all of it in the transaction in which the
@@ -25,6 +25,7 @@ pub use task::BATCH;
 pub(crate) use task::run;
 
 use crate::config::Issues;
+use crate::playbooks::Triggers;
 use picket_store::{Digester, FindingWrites, IssueChange, IssueWrites, PendingFinding};
 use std::sync::Arc;
 
@@ -32,6 +33,8 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     pub(crate) issues: Issues,
+    /// What is done by itself.
+    pub(crate) playbooks: Triggers,
 }
 
 /// What the server digests with, for whoever measures it.
@@ -53,7 +56,7 @@ impl Digester for Reader {
             policies: evidence::policies(&read),
             openings: issues::openings(&read, &self.issues),
             graph: graph::of_findings(&read),
-            jobs: Vec::new(),
+            jobs: self.playbooks.now().of_findings(pending),
             skipped,
         }
     }
@@ -61,7 +64,7 @@ impl Digester for Reader {
     fn issues(&self, changes: &[IssueChange]) -> IssueWrites {
         IssueWrites {
             graph: graph::of_issues(changes),
-            ..IssueWrites::default()
+            jobs: self.playbooks.now().of_issues(changes),
         }
     }
 }

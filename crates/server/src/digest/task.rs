@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 /// Findings digested in one transaction. It holds up who else writes, so it is small
 /// enough to be quick, and large enough that its cost is not that of its commit.
-pub const BATCH: u32 = 500;
+pub const BATCH: u32 = 1000;
 /// Of so many batches, one counts what is left.
 const COUNTED: u64 = 100;
 /// How long notices are collected before it is looked. A flood is then digested in

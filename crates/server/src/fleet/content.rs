@@ -40,7 +40,7 @@ struct Laid<'d> {
 pub fn compose(definitions: &[Definition], projects: &BTreeSet<Uuid>) -> Result<Composed, Problem> {
     let concerned = |definition: &&Definition| {
         let wanted = &definition.content.projects;
-        definition.kind != Kind::Project
+        definition.kind.is_rule_file()
             && !definition.deleted
             && (wanted.is_empty() || wanted.iter().any(|project| projects.contains(project)))
     };
@@ -249,7 +249,7 @@ fn place(kind: Kind) -> u8 {
         Kind::List => 0,
         Kind::Rule => 1,
         Kind::Policy => 2,
-        Kind::Project => 3,
+        Kind::Project | Kind::Playbook => 3,
     }
 }
 
@@ -258,7 +258,8 @@ fn file_name(definition: &Definition) -> String {
         Kind::List => "lists",
         Kind::Rule => "rules",
         Kind::Policy => "policies",
-        Kind::Project => "projects",
+        // None of them goes out.
+        Kind::Project | Kind::Playbook => "projects",
     };
     // At most 256 bytes, as bundles have it; the id keeps cut names apart.
     if definition.name.len() > 200 {

@@ -149,6 +149,8 @@ pub fn findings_and_issues_stand_in_the_graph(lab: &mut Lab) {
         (format!("nodes/{}/radius?hops=9", id(&rule)), 422),
         (format!("nodes/{}/radius?hops=0", id(&rule)), 422),
         ("nodes?limit=501".to_owned(), 422),
+        // A cursor made up, with NUL in its name.
+        (format!("nodes?cursor={NUL}"), 422),
         ("nodes/x/neighbours".to_owned(), 404),
         (format!("path?from={}&to={}", id(&rule), NOWHERE), 404),
         ("nodes?project=nowhere".to_owned(), 404),
@@ -158,6 +160,8 @@ pub fn findings_and_issues_stand_in_the_graph(lab: &mut Lab) {
     }
 }
 
+/// `rule`, an id, and a name that no database takes, as a cursor has them.
+const NUL: &str = "cnVsZQowMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDAKAA";
 const NOWHERE: &str = "167e1d93-eeac-8cb7-86f9-3ff9d62ec0a9";
 
 pub fn projects_hide_nodes_and_paths(lab: &mut Lab) {

@@ -11,6 +11,7 @@
 mod backups;
 mod client;
 mod evidence;
+mod exports;
 mod files;
 mod findings;
 mod flood;
@@ -20,6 +21,8 @@ mod issues;
 mod lab;
 mod oidc;
 mod openapi;
+mod playbooks;
+mod receiver;
 mod rights;
 mod rules;
 mod safety;
@@ -71,6 +74,11 @@ suite! {
         live_ones_come_as_they_are_stored,
         a_stream_ends_with_its_token,
         projects_hide_findings;
+    exports:
+        an_export_is_all_that_the_filters_find,
+        issues_are_exported_as_they_are_listed,
+        an_export_holds_no_more_than_one_may_see,
+        an_export_is_read_as_it_is_taken;
     evidence:
         what_would_have_been_killed_is_shown,
         nothing_is_armed_without_evidence,
@@ -84,6 +92,8 @@ suite! {
     graph:
         findings_and_issues_stand_in_the_graph,
         projects_hide_nodes_and_paths;
+    playbooks:
+        what_cannot_run_is_refused_by_field;
     files:
         a_folder_is_applied_once,
         what_is_wrong_is_applied_not_at_all,

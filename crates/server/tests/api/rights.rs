@@ -4,7 +4,7 @@ use crate::client::Client;
 use crate::lab::{Lab, cause};
 use crate::world::{self, LIST, alarming, digested, finding, policy, rule, store};
 use picket_server::auth::Role;
-use picket_store::{NewBundle, RolloutState, Uuid};
+use picket_store::{NewBundle, NewRun, RolloutState, RunState, RunStep, Uuid, new_id};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -45,6 +45,8 @@ struct Names {
     join: String,
     token: String,
     evidence: String,
+    /// To be approved, refused, ended.
+    runs: [Uuid; 3],
     node: Uuid,
 }
 
@@ -62,12 +64,20 @@ fn endpoint(
         "web-shell"
     } else if template.contains("/policies/") {
         "stop-it"
+    } else if template.contains("/playbooks/") {
+        "tell"
     } else if template.contains("/lists/") {
         "shells"
     } else {
         "payments"
     };
-    let id = if template.contains("/sensors/") {
+    let id = if template.contains("/playbook-runs/") {
+        let verb = template.rsplit('/').next().unwrap_or_default();
+        let one = ["approve", "reject", "cancel"]
+            .iter()
+            .position(|known| *known == verb);
+        names.runs[one.unwrap_or(0)].to_string()
+    } else if template.contains("/sensors/") {
         names.sensor.to_string()
     } else if template.contains("/findings/") {
         names.finding.clone()
@@ -90,6 +100,7 @@ fn endpoint(
         .replace("{version}", "1");
     match template {
         "/api/v1/bundles" => path += "?scope=quiet",
+        "/api/v1/findings/export" | "/api/v1/issues/export" => path += "?format=csv",
         "/api/v1/graph/path" => path += &format!("?from={0}&to={0}", names.node),
         "/api/v1/users/{name}/grants" if method == "DELETE" => {
             path += "?role=viewer&project=payments"
@@ -201,9 +212,16 @@ fn table(names: &Names) -> Vec<Endpoint> {
         get("/api/v1/rollouts/{id}", role(Viewer)),
         shared(get("/api/v1/findings", role(Viewer))),
         shared(get("/api/v1/findings/stream", role(Viewer))),
+        shared(get("/api/v1/findings/export", role(Viewer))),
         get("/api/v1/findings/{id}", role(Viewer)),
+        get("/api/v1/playbooks", role(Viewer)),
+        get("/api/v1/playbooks/{name}", role(Viewer)),
+        get("/api/v1/playbooks/{name}/versions", role(Viewer)),
+        get("/api/v1/playbook-runs", role(Viewer)),
+        get("/api/v1/playbook-runs/{id}", role(Viewer)),
         shared(get("/api/v1/issues", role(Viewer))),
         shared(get("/api/v1/issues/stream", role(Viewer))),
+        shared(get("/api/v1/issues/export", role(Viewer))),
         get("/api/v1/issues/{id}", role(Viewer)),
         get("/api/v1/issues/{id}/findings", role(Viewer)),
         get("/api/v1/issues/{id}/notes", role(Viewer)),
@@ -373,6 +391,62 @@ fn table(names: &Names) -> Vec<Endpoint> {
             200,
             why(),
         ),
+        call(
+            "POST",
+            "/api/v1/playbooks",
+            role(Author),
+            201,
+            Some(json!({"name": "new-playbook", "playbook": playbook()})),
+        ),
+        call(
+            "PUT",
+            "/api/v1/playbooks/{name}",
+            role(Author),
+            200,
+            Some(json!({"playbook": playbook()})),
+        ),
+        call(
+            "POST",
+            "/api/v1/playbooks/{name}/stage",
+            role(Author),
+            200,
+            Some(json!({"stage": "simulate"})),
+        ),
+        call(
+            "POST",
+            "/api/v1/playbooks/{name}/dry-run",
+            role(Viewer),
+            200,
+            Some(json!({"finding": names.finding})),
+        ),
+        call(
+            "POST",
+            "/api/v1/playbook-runs/{id}/approve",
+            role(Responder),
+            200,
+            why(),
+        ),
+        call(
+            "POST",
+            "/api/v1/playbook-runs/{id}/reject",
+            role(Responder),
+            200,
+            why(),
+        ),
+        call(
+            "POST",
+            "/api/v1/playbook-runs/{id}/cancel",
+            role(Responder),
+            200,
+            why(),
+        ),
+        call(
+            "DELETE",
+            "/api/v1/playbooks/{name}",
+            role(Author),
+            204,
+            None,
+        ),
         call("DELETE", "/api/v1/policies/{name}", role(Author), 204, None),
         call("DELETE", "/api/v1/rules/{name}", role(Author), 422, None),
         call("DELETE", "/api/v1/lists/{name}", role(Author), 422, None),
@@ -427,6 +501,7 @@ fn build(lab: &Lab) -> Names {
         begun.unwrap().id
     });
     let node = world::graph(lab, &[project]);
+    let runs = runs(lab);
     lab.user("bob", &[]);
     let token = admin.post("/api/v1/users/bob/tokens", json!({"name": "old"}));
     let join = admin.post("/api/v1/join-tokens", json!({}));
@@ -437,9 +512,49 @@ fn build(lab: &Lab) -> Names {
         rollout,
         join: join.expect(201).json()["id"].as_str().unwrap().to_owned(),
         evidence: world::evidence(admin, "policies", "stop-it"),
+        runs,
         token: token.expect(201).json()["id"].as_str().unwrap().to_owned(),
         node,
     }
+}
+
+fn playbook() -> Value {
+    let tell = json!({"action": {"slack": {"url_secret": "chat", "text": "{{ event }}"}}});
+    json!({"trigger": {"on": ["finding"]}, "steps": [tell]})
+}
+
+/// Runs whose only step waits.
+fn runs(lab: &Lab) -> [Uuid; 3] {
+    let body = json!({"name": "tell", "playbook": playbook()});
+    let made = lab.admin.post("/api/v1/playbooks", body).expect(201).json();
+    let playbook = made["id"].as_str().unwrap().parse().unwrap();
+    let ids = [new_id(), new_id(), new_id()];
+    for id in ids {
+        let run = NewRun {
+            id,
+            playbook,
+            version: 1,
+            name: "tell".to_owned(),
+            event: "finding".to_owned(),
+            issue: None,
+            finding: None,
+            dry: false,
+            steps: vec!["slack".to_owned()],
+            per_hour: 10,
+        };
+        lab.runtime.block_on(async {
+            lab.store.begin_run(run, world::NOW).await.unwrap();
+            let waits = RunState::WaitingApproval;
+            let step = lab.store.run_steps(id).await.unwrap().remove(0);
+            let step = RunStep {
+                state: waits,
+                ..step
+            };
+            let written = lab.store.step_done(id, step, waits, world::NOW);
+            assert!(written.await.unwrap());
+        });
+    }
+    ids
 }
 
 impl Endpoint {

@@ -8,6 +8,7 @@ ALTER TABLE definitions ADD CONSTRAINT definitions_kind_check
 
 -- A roll-out that gave way to a newer one was called rolled back.
 UPDATE rollouts SET state = 'superseded' WHERE state = 'rolled_back' AND progress ? 'superseded_by';
+
 -- Findings that were not looked at yet: what they lead to is made of their facts.
 -- A row comes with its finding and goes when that is done. Its pages are used again
 -- and again: they are cleaned often.
@@ -45,11 +46,12 @@ CREATE TABLE issues (
     event        text NOT NULL,
     UNIQUE (fingerprint, fingerprint_version)
 );
+-- Only one of them has what changes with each finding that is counted.
 CREATE INDEX issues_seen ON issues (last_seen, id);
-CREATE INDEX issues_status ON issues (status, last_seen, id);
-CREATE INDEX issues_rule ON issues (rule, last_seen, id);
-CREATE INDEX issues_host ON issues (host, last_seen, id);
-CREATE INDEX issues_assignee ON issues (assignee, last_seen, id) WHERE assignee IS NOT NULL;
+CREATE INDEX issues_open ON issues (severity, due_at) WHERE status IN ('open', 'in_progress');
+CREATE INDEX issues_rule ON issues (rule);
+CREATE INDEX issues_host ON issues (host);
+CREATE INDEX issues_assignee ON issues (assignee) WHERE assignee IS NOT NULL;
 
 -- The projects that its findings were in.
 CREATE TABLE issue_projects (
@@ -69,10 +71,12 @@ CREATE TABLE issue_notes (
 CREATE INDEX issue_notes_issue ON issue_notes (issue_id, id);
 CREATE TRIGGER issue_notes_no_update BEFORE UPDATE ON issue_notes
     FOR EACH STATEMENT EXECUTE FUNCTION append_only();
+
 -- The security graph (src/graph). A row counts for one project, or, with the nil
 -- id, everywhere: whoever may see some projects reads the rows of these alone. The
 -- first byte of a node's id is its kind; kinds of edges are numbers in the order in
--- which they are shown. Half of the rows are changed again and again: room for that.
+-- which they are shown. No index on times, and room in the pages: rows are changed at
+-- every sighting, and that then costs no more than the row.
 CREATE TABLE graph_nodes (
     project     uuid NOT NULL,
     id          uuid NOT NULL,
@@ -83,11 +87,9 @@ CREATE TABLE graph_nodes (
     first_seen  bigint NOT NULL,
     last_seen   bigint NOT NULL,
     count       bigint NOT NULL,
-    seen_day    bigint NOT NULL,
     PRIMARY KEY (project, id)
 ) WITH (fillfactor = 80);
 CREATE INDEX graph_nodes_name ON graph_nodes (project, kind, name, id);
-CREATE INDEX graph_nodes_day ON graph_nodes (seen_day);
 
 CREATE TABLE graph_edges (
     project     uuid NOT NULL,
@@ -97,12 +99,9 @@ CREATE TABLE graph_edges (
     first_seen  bigint NOT NULL,
     last_seen   bigint NOT NULL,
     count       bigint NOT NULL,
-    seen_day    bigint NOT NULL,
     PRIMARY KEY (project, src, kind, dst)
 ) WITH (fillfactor = 80);
 CREATE INDEX graph_edges_back ON graph_edges (project, dst, kind, src);
--- By days: an index on the time itself would be written at every sighting.
-CREATE INDEX graph_edges_day ON graph_edges (seen_day);
 
 -- What response policies made of findings. A row goes with its finding.
 CREATE TABLE finding_policies (
@@ -133,3 +132,38 @@ END
 $$;
 CREATE TRIGGER evidence_pages_no_delete BEFORE DELETE ON evidence_pages
     FOR EACH ROW WHEN (OLD.armed_at IS NOT NULL) EXECUTE FUNCTION armed_stays();
+
+-- Runs of playbooks. A row with an hour counts those that were too many in it.
+CREATE TABLE playbook_runs (
+    id          uuid NOT NULL PRIMARY KEY,
+    playbook_id uuid NOT NULL REFERENCES definitions (id),
+    version     bigint NOT NULL,
+    name        text NOT NULL,
+    event       text NOT NULL,
+    issue_id    uuid,
+    finding_id  uuid,
+    dry         boolean NOT NULL,
+    state       text NOT NULL,
+    count       bigint NOT NULL,
+    hour        bigint,
+    created_at  bigint NOT NULL,
+    ended_at    bigint
+);
+CREATE UNIQUE INDEX playbook_runs_hour ON playbook_runs (playbook_id, hour) WHERE hour IS NOT NULL;
+CREATE INDEX playbook_runs_playbook ON playbook_runs (playbook_id, created_at);
+CREATE INDEX playbook_runs_state ON playbook_runs (state, id);
+CREATE INDEX playbook_runs_issue ON playbook_runs (issue_id, id) WHERE issue_id IS NOT NULL;
+CREATE INDEX playbook_runs_ended ON playbook_runs (ended_at) WHERE ended_at IS NOT NULL;
+
+CREATE TABLE playbook_steps (
+    run_id      uuid NOT NULL REFERENCES playbook_runs (id) ON DELETE CASCADE,
+    number      bigint NOT NULL,
+    action      text NOT NULL,
+    state       text NOT NULL,
+    attempts    bigint NOT NULL,
+    detail      text NOT NULL,
+    approved_by text,
+    approved_at bigint,
+    changed_at  bigint NOT NULL,
+    PRIMARY KEY (run_id, number)
+);

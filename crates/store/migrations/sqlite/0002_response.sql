@@ -12,6 +12,7 @@ PRAGMA writable_schema = RESET;
 
 -- A roll-out that gave way to a newer one was called rolled back.
 UPDATE rollouts SET state = 'superseded' WHERE state = 'rolled_back' AND progress LIKE '%"superseded_by":%';
+
 -- Findings that were not looked at yet: what they lead to is made of their facts.
 -- A row comes with its finding and goes when that is done.
 CREATE TABLE findings_pending (
@@ -48,11 +49,12 @@ CREATE TABLE issues (
     event        TEXT NOT NULL,
     UNIQUE (fingerprint, fingerprint_version)
 ) STRICT;
+-- Only one of them has what changes with each finding that is counted.
 CREATE INDEX issues_seen ON issues (last_seen, id);
-CREATE INDEX issues_status ON issues (status, last_seen, id);
-CREATE INDEX issues_rule ON issues (rule, last_seen, id);
-CREATE INDEX issues_host ON issues (host, last_seen, id);
-CREATE INDEX issues_assignee ON issues (assignee, last_seen, id) WHERE assignee IS NOT NULL;
+CREATE INDEX issues_open ON issues (severity, due_at) WHERE status IN ('open', 'in_progress');
+CREATE INDEX issues_rule ON issues (rule);
+CREATE INDEX issues_host ON issues (host);
+CREATE INDEX issues_assignee ON issues (assignee) WHERE assignee IS NOT NULL;
 
 -- The projects that its findings were in.
 CREATE TABLE issue_projects (
@@ -72,10 +74,11 @@ CREATE TABLE issue_notes (
 CREATE INDEX issue_notes_issue ON issue_notes (issue_id, id);
 CREATE TRIGGER issue_notes_no_update BEFORE UPDATE ON issue_notes
     BEGIN SELECT RAISE(ABORT, 'issue_notes is append-only'); END;
+
 -- The security graph (src/graph). A row counts for one project, or, with the nil
 -- id, everywhere: whoever may see some projects reads the rows of these alone. The
 -- first byte of a node's id is its kind; kinds of edges are numbers in the order in
--- which they are shown.
+-- which they are shown. No index on times: it would be written at every sighting.
 CREATE TABLE graph_nodes (
     project     BLOB NOT NULL,
     id          BLOB NOT NULL,
@@ -86,11 +89,9 @@ CREATE TABLE graph_nodes (
     first_seen  INTEGER NOT NULL,
     last_seen   INTEGER NOT NULL,
     count       INTEGER NOT NULL,
-    seen_day    INTEGER NOT NULL,
     PRIMARY KEY (project, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX graph_nodes_name ON graph_nodes (project, kind, name, id);
-CREATE INDEX graph_nodes_day ON graph_nodes (seen_day);
 
 CREATE TABLE graph_edges (
     project     BLOB NOT NULL,
@@ -100,12 +101,9 @@ CREATE TABLE graph_edges (
     first_seen  INTEGER NOT NULL,
     last_seen   INTEGER NOT NULL,
     count       INTEGER NOT NULL,
-    seen_day    INTEGER NOT NULL,
     PRIMARY KEY (project, src, kind, dst)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX graph_edges_back ON graph_edges (project, dst, kind, src);
--- By days: an index on the time itself would be written at every sighting.
-CREATE INDEX graph_edges_day ON graph_edges (seen_day);
 
 -- What response policies made of findings. A row goes with its finding.
 CREATE TABLE finding_policies (
@@ -131,3 +129,38 @@ CREATE TABLE evidence_pages (
 CREATE INDEX evidence_pages_old ON evidence_pages (made_at) WHERE armed_at IS NULL;
 CREATE TRIGGER evidence_pages_no_delete BEFORE DELETE ON evidence_pages WHEN OLD.armed_at IS NOT NULL
     BEGIN SELECT RAISE(ABORT, 'evidence that was armed on stays'); END;
+
+-- Runs of playbooks. A row with an hour counts those that were too many in it.
+CREATE TABLE playbook_runs (
+    id          BLOB NOT NULL PRIMARY KEY,
+    playbook_id BLOB NOT NULL REFERENCES definitions (id),
+    version     INTEGER NOT NULL,
+    name        TEXT NOT NULL,
+    event       TEXT NOT NULL,
+    issue_id    BLOB,
+    finding_id  BLOB,
+    dry         INTEGER NOT NULL CHECK (dry IN (0, 1)),
+    state       TEXT NOT NULL,
+    count       INTEGER NOT NULL,
+    hour        INTEGER,
+    created_at  INTEGER NOT NULL,
+    ended_at    INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX playbook_runs_hour ON playbook_runs (playbook_id, hour) WHERE hour IS NOT NULL;
+CREATE INDEX playbook_runs_playbook ON playbook_runs (playbook_id, created_at);
+CREATE INDEX playbook_runs_state ON playbook_runs (state, id);
+CREATE INDEX playbook_runs_issue ON playbook_runs (issue_id, id) WHERE issue_id IS NOT NULL;
+CREATE INDEX playbook_runs_ended ON playbook_runs (ended_at) WHERE ended_at IS NOT NULL;
+
+CREATE TABLE playbook_steps (
+    run_id      BLOB NOT NULL REFERENCES playbook_runs (id) ON DELETE CASCADE,
+    number      INTEGER NOT NULL,
+    action      TEXT NOT NULL,
+    state       TEXT NOT NULL,
+    attempts    INTEGER NOT NULL,
+    detail      TEXT NOT NULL,
+    approved_by TEXT,
+    approved_at INTEGER,
+    changed_at  INTEGER NOT NULL,
+    PRIMARY KEY (run_id, number)
+) STRICT, WITHOUT ROWID;

@@ -20,11 +20,24 @@ pub enum Kind {
     List,
     /// A selector over sensors.
     Project,
+    /// What is done about findings and issues by itself.
+    Playbook,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 4] = [Kind::Rule, Kind::Policy, Kind::List, Kind::Project];
+    pub const ALL: [Kind; 5] = [
+        Kind::Rule,
+        Kind::Policy,
+        Kind::List,
+        Kind::Project,
+        Kind::Playbook,
+    ];
+
+    /// Whether its body is a rule file, checked together with all others.
+    pub const fn is_rule_file(self) -> bool {
+        matches!(self, Kind::Rule | Kind::Policy | Kind::List)
+    }
 
     /// Its name.
     pub const fn name(self) -> &'static str {
@@ -33,6 +46,7 @@ impl Kind {
             Kind::Policy => "policy",
             Kind::List => "list",
             Kind::Project => "project",
+            Kind::Playbook => "playbook",
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Digest, Digested, Digester, PendingFinding};
 use crate::basics::{Micros, Uuid};
-use crate::db::{Backend, Columns, Dialect, Link, One, Record, in_dialect, sql};
+use crate::db::{Backend, Columns, Dialect, Link, One, Record, sql};
 use crate::error::{Result, StoreError};
 use crate::evidence;
 use crate::findings::FindingRow;
@@ -12,9 +12,7 @@ use crate::jobs;
 use crate::limits::MAX_DIGEST;
 use crate::store::SqlStore;
 use async_trait::async_trait;
-use sea_query::{Expr, ExprTrait, Query};
 use serde_json::Value;
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -26,24 +24,40 @@ impl Record for PendingFinding {
             sensor: finding.sensor,
             received_at: finding.received_at,
             columns: finding.columns,
-            projects: Vec::new(),
+            projects: row
+                .get::<Option<String>>("projects")?
+                .map(|ids| projects(&ids))
+                .transpose()?
+                .unwrap_or_default(),
             // The others shall not wait for one that nobody can read.
             facts: row.json("facts").unwrap_or(Value::Null),
         })
     }
 }
 
-/// One passes over what another has just taken. The choice stands in a WITH, so that it
-/// is made first, and the findings are then read one by one.
-macro_rules! take {
-    ($materialized:literal, $for_update:literal) => {
+fn projects(ids: &str) -> Result<Vec<Uuid>> {
+    let mut projects = ids
+        .split(',')
+        .map(|id| {
+            id.parse()
+                .map_err(|why| StoreError::damaged("projects", why))
+        })
+        .collect::<Result<Vec<Uuid>>>()?;
+    projects.sort_unstable();
+    Ok(projects)
+}
+
+/// A finding's projects come as one text: a row for each would double what is read.
+macro_rules! read {
+    ($due:literal, $projects:literal, $join:literal) => {
         concat!(
-            "WITH due AS ",
-            $materialized,
-            " (SELECT finding_id, facts FROM findings_pending ORDER BY finding_id LIMIT $1 ",
-            $for_update,
-            ") SELECT due.facts, f.* FROM due JOIN findings f ON f.id = due.finding_id \
-             ORDER BY due.finding_id"
+            $due,
+            " SELECT due.facts, f.*, (SELECT ",
+            $projects,
+            " FROM finding_projects p WHERE p.finding_id = f.id) AS projects \
+             FROM due ",
+            $join,
+            " ORDER BY due.finding_id"
         )
     };
 }
@@ -52,55 +66,35 @@ macro_rules! take {
 /// longer.
 async fn take<L: Link>(link: &mut L, limit: u32) -> Result<Vec<PendingFinding>> {
     let text = match L::DIALECT {
-        Dialect::Sqlite => take!("", ""),
-        Dialect::Postgres => take!("MATERIALIZED", "FOR UPDATE SKIP LOCKED"),
+        Dialect::Sqlite => read!(
+            "WITH due AS (SELECT finding_id, facts FROM findings_pending \
+             ORDER BY finding_id LIMIT $1)",
+            "group_concat(hex(p.project_id), ',')",
+            "JOIN findings f ON f.id = due.finding_id"
+        ),
+        // One passes over what another has just taken. They are deleted by their place:
+        // by their ids, PostgreSQL would look through all that is pending. Each finding is
+        // looked up by itself: joined, PostgreSQL would walk through all that are older.
+        Dialect::Postgres => read!(
+            "WITH due AS MATERIALIZED (SELECT ctid AS place, finding_id, facts \
+             FROM findings_pending ORDER BY finding_id LIMIT $1 FOR UPDATE SKIP LOCKED), \
+             gone AS (DELETE FROM findings_pending \
+             WHERE ctid = ANY (ARRAY(SELECT place FROM due)))",
+            "string_agg(CAST(p.project_id AS text), ',')",
+            "CROSS JOIN LATERAL (SELECT * FROM findings WHERE id = due.finding_id LIMIT 1) f"
+        ),
     };
     let limit = i64::from(limit.clamp(1, MAX_DIGEST));
-    let mut taken = link
+    let taken = link
         .fetch::<PendingFinding>(sql("taking findings", text).bind(limit))
         .await?;
-    if taken.is_empty() {
-        return Ok(taken);
-    }
-    let ids = || taken.iter().map(|finding| finding.id);
-    let mut delete = Query::delete();
-    delete
-        .from_table("findings_pending")
-        .and_where(Expr::col("finding_id").is_in(ids()));
-    let mut projects = Query::select();
-    projects
-        .columns(["finding_id", "project_id"])
-        .from("finding_projects")
-        .and_where(Expr::col("finding_id").is_in(ids()));
-    let mut delete = in_dialect("taking findings", L::DIALECT, &delete);
-    let mut projects = in_dialect("reading findings' projects", L::DIALECT, &projects);
-    if taken.len() == limit as usize {
-        (delete, projects) = (delete.recurring(), projects.recurring());
-    }
-    link.execute(delete).await?;
-    let mut of_finding: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
-    for Membership { finding, project } in link.fetch(projects).await? {
-        of_finding.entry(finding).or_default().push(project);
-    }
-    for finding in &mut taken {
-        finding.projects = of_finding.remove(&finding.id).unwrap_or_default();
-        finding.projects.sort_unstable();
+    // There is one writer, so they are the first ones still.
+    if let (Dialect::Sqlite, Some(last)) = (L::DIALECT, taken.last()) {
+        let delete = "DELETE FROM findings_pending WHERE finding_id <= $1";
+        link.execute(sql("taking findings", delete).bind(last.id))
+            .await?;
     }
     Ok(taken)
-}
-
-struct Membership {
-    finding: Uuid,
-    project: Uuid,
-}
-
-impl Record for Membership {
-    fn read(row: &impl Columns) -> Result<Membership> {
-        Ok(Membership {
-            finding: row.id("finding_id")?,
-            project: row.id("project_id")?,
-        })
-    }
 }
 
 /// Writes what some findings lead to. The order of the tables, and of the rows of each,

@@ -229,6 +229,24 @@ pub struct Radius {
     pub truncated: bool,
 }
 
+/// How far a sweep has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GraphPlace {
+    /// Up to this edge: project, source, stored relation, destination.
+    Edges(Uuid, Uuid, i64, Uuid),
+    /// All edges, and up to this node: project and id.
+    Nodes(Uuid, Uuid),
+}
+
+/// What a step of a sweep did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Swept {
+    /// Rows that were deleted.
+    pub deleted: u64,
+    /// Where to go on.
+    pub next: Option<GraphPlace>,
+}
+
 /// The security graph. A node that a view does not show is not found.
 #[async_trait]
 pub trait Graph: Send + Sync {
@@ -272,7 +290,9 @@ pub trait Graph: Send + Sync {
     /// What is within some hops of a node, findings apart.
     async fn graph_radius(&self, view: &GraphView, id: Uuid, walk: &Walk) -> Result<Radius>;
 
-    /// Deletes edges and nodes that were last seen on a day before this time's, a bounded
-    /// number. How many it were: fewer than the step means that it is done.
-    async fn delete_graph_before(&self, time: Micros, step: u32) -> Result<u64>;
+    /// Looks at so many edges or nodes from a place on (none: from the first), and deletes
+    /// those that were last seen before this time. Gives where to go on; none: all were
+    /// looked at.
+    async fn sweep_graph(&self, time: Micros, from: Option<GraphPlace>, step: u32)
+    -> Result<Swept>;
 }

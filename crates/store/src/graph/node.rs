@@ -161,15 +161,26 @@ impl Node {
     }
 }
 
-/// The id of a node: the beginning of a SHA-256 over its kind and key, so that whoever
-/// has these needs no look-up. The first byte is the kind instead; version and variant
-/// are those of UUIDv8, which is for ids of one's own making.
+/// Bytes of an id that are its place's.
+const PLACE: usize = 3;
+
+/// The id of a node: made of its kind and key, so that whoever has these needs no
+/// look-up. First the kind; then three bytes of the place, so that what is at one place
+/// is near each other in the tables too, and is written and read with few pages; then the
+/// SHA-256 of kind and key. Version and variant are those of UUIDv8, which is for ids of
+/// one's own making.
 pub fn node_id(kind: NodeKind, key: &str) -> Uuid {
-    let mut hash = Sha256::new();
-    hash.update([kind as u8]);
-    hash.update(key.as_bytes());
     let mut bytes = [0; 16];
-    bytes.copy_from_slice(&hash.finalize()[..16]);
+    let hash = Sha256::new().chain_update([kind as u8]).chain_update(key);
+    bytes[PLACE + 1..].copy_from_slice(&hash.finalize()[..15 - PLACE]);
+    let place = match kind {
+        NodeKind::Process | NodeKind::User | NodeKind::File => {
+            let what = key.match_indices(':').nth(1);
+            &key[..what.map_or(key.len(), |(end, _)| end)]
+        }
+        _ => key,
+    };
+    bytes[1..=PLACE].copy_from_slice(&Sha256::digest(place)[..PLACE]);
     bytes[0] = kind as u8;
     uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
@@ -200,10 +211,14 @@ mod tests {
         assert_eq!(kind_of_id(new_id()), Some(NodeKind::Finding));
         assert_eq!(kind_of_id(Uuid::nil()), None);
         assert_eq!(kind_of_id(Uuid::max()), None);
+        // What is at one place is near.
+        let on = |path| *Node::process(Place::Host("web-1"), path).id().as_bytes();
+        assert_eq!(on("/a")[..4], on("/b")[..4]);
+        assert_ne!(on("/a"), on("/b"));
         // Ids are stored: they stay what they are.
         assert_eq!(
             Node::host("web-1").id().to_string(),
-            "1625ebf5-0047-824e-8b27-359cd51f4ea3"
+            "16c4719a-ff25-8bf5-8047-324e8b27359c"
         );
     }
 

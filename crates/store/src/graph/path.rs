@@ -6,6 +6,7 @@ use super::{Direction, EdgeKind, GraphPath, GraphView, PathAnswer, Walk, rows};
 use crate::basics::Uuid;
 use crate::db::Link;
 use crate::error::{Result, StoreError};
+use crate::limits::MAX_GRAPH_PATH_EXPANDED;
 
 pub(super) async fn search<L: Link>(
     link: &mut L,
@@ -26,7 +27,7 @@ pub(super) async fn search<L: Link>(
     ];
     ends[0].target = Some(to);
     ends[1].target = Some(from);
-    let mut budget = Budget::of(view);
+    let mut budget = Budget::of(MAX_GRAPH_PATH_EXPANDED, view);
     let mut met = (from == to).then_some(from);
     while met.is_none() && ends[0].hop + ends[1].hop < walk.hops {
         // The end with fewer nodes to go on from; one that has none has seen all. A finding

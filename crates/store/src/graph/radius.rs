@@ -5,7 +5,7 @@ use super::{GraphNode, GraphView, NodeKind, Radius, RadiusGroup, Walk, kind_of_i
 use crate::basics::Uuid;
 use crate::db::Link;
 use crate::error::Result;
-use crate::limits::MAX_GRAPH_TOP;
+use crate::limits::{MAX_GRAPH_EXPANDED, MAX_GRAPH_TOP};
 use std::collections::BTreeMap;
 
 /// Of each kind so many nodes, the nearest, are looked at for those seen most often.
@@ -19,7 +19,7 @@ pub(super) async fn measure<L: Link>(
 ) -> Result<Radius> {
     check(walk)?;
     let mut front = Front::new(walk, walk.direction, node.id);
-    let mut budget = Budget::of(view);
+    let mut budget = Budget::of(MAX_GRAPH_EXPANDED, view);
     let mut by_kind: BTreeMap<NodeKind, Vec<Vec<Uuid>>> = BTreeMap::new();
     while front.hop < walk.hops && !front.frontier.is_empty() {
         let new = front.advance(link, view, &mut budget).await?;

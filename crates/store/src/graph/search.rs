@@ -6,7 +6,7 @@ use super::{GraphNode, GraphView, NodeCursor, NodeKind, NodeSearch};
 use crate::basics::Uuid;
 use crate::db::{Columns, Link, Record, in_dialect};
 use crate::error::Result;
-use crate::limits::{self, MAX_FINDING_TEXT, MAX_GRAPH_SCAN};
+use crate::limits::{self, MAX_FINDING_TEXT, MAX_GRAPH_KEY, MAX_GRAPH_SCAN};
 use crate::page::{Page, PageSize};
 use sea_query::{Asterisk, Expr, ExprTrait, Order, Query, SelectStatement, UnionType};
 
@@ -34,6 +34,9 @@ pub(super) async fn search<L: Link>(
     size: PageSize,
 ) -> Result<Page<GraphNode, NodeCursor>> {
     limits::text("text", &search.text, MAX_FINDING_TEXT)?;
+    if let Some(after) = &after {
+        limits::text("cursor", &after.name, MAX_GRAPH_KEY)?;
+    }
     let places = view.places();
     let text = search.text.to_lowercase();
     let mut kinds: Vec<NodeKind> = match search.kinds.as_slice() {

@@ -3,8 +3,8 @@
 use super::neighbours::{Found, edges, sections, wants};
 use super::rows::{nodes, not_found};
 use super::{
-    Direction, Graph, GraphNode, GraphView, GraphWrites, Neighbour, NeighbourCursor,
-    NeighbourFilter, NodeCursor, NodeKind, NodeSearch, PathAnswer, Radius, Walk, findings,
+    Direction, Graph, GraphNode, GraphPlace, GraphView, GraphWrites, Neighbour, NeighbourCursor,
+    NeighbourFilter, NodeCursor, NodeKind, NodeSearch, PathAnswer, Radius, Swept, Walk, findings,
     kind_of_id, path, radius, retention, search, write,
 };
 use crate::basics::{Micros, Uuid};
@@ -241,11 +241,12 @@ impl<B: Backend> Graph for SqlStore<B> {
         radius::measure(&mut link, view, node, walk).await
     }
 
-    async fn delete_graph_before(&self, time: Micros, step: u32) -> Result<u64> {
-        self.0
-            .write(move |link| {
-                Box::pin(async move { retention::delete_before(link, time, step).await })
-            })
-            .await
+    async fn sweep_graph(
+        &self,
+        time: Micros,
+        from: Option<GraphPlace>,
+        step: u32,
+    ) -> Result<Swept> {
+        retention::sweep(&self.0, time, from, step).await
     }
 }

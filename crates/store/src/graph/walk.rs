@@ -8,14 +8,14 @@ use crate::basics::Uuid;
 use crate::db::{Columns, Dialect, Link, Record, sql};
 use crate::error::{Result, StoreError};
 use crate::limits::{
-    self, MAX_FILTER_VALUES, MAX_GRAPH_EXPANDED, MAX_GRAPH_FAN_OUT, MAX_GRAPH_FIRST_FAN_OUT,
-    MAX_GRAPH_HOPS, MAX_GRAPH_REACHED,
+    self, MAX_FILTER_VALUES, MAX_GRAPH_FAN_OUT, MAX_GRAPH_FIRST_FAN_OUT, MAX_GRAPH_HOPS,
+    MAX_GRAPH_REACHED,
 };
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
 /// Nodes in one question.
-const NODES: usize = 250;
+const NODES: usize = 125;
 
 /// How a node was reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,9 +50,10 @@ pub(super) struct Front<'w> {
 pub(super) struct Budget(usize);
 
 impl Budget {
-    pub fn of(view: &GraphView) -> Budget {
+    /// So many, in one project.
+    pub fn of(nodes: usize, view: &GraphView) -> Budget {
         // A node is looked up once for each project.
-        Budget(MAX_GRAPH_EXPANDED / view.places().len().max(1))
+        Budget(nodes / view.places().len().max(1))
     }
 
     /// As many of these as may be looked up; whether that is all.
@@ -116,6 +117,10 @@ impl<'w> Front<'w> {
         self.cut |= !budget.take(&mut nodes);
         let mut new = Vec::new();
         for nodes in nodes.chunks(NODES) {
+            if self.reached.len() >= MAX_GRAPH_REACHED {
+                self.cut = true;
+                break;
+            }
             for (out, wanted) in [
                 (true, self.direction != Direction::In),
                 (false, self.direction != Direction::Out),

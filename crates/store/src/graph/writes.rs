@@ -11,15 +11,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Rows of one INSERT: as for findings.
 const ROWS: usize = 100;
-const MICROS_A_DAY: Micros = 24 * 3600 * 1_000_000;
 
 /// The project of rows that count everywhere.
 pub(super) const EVERYWHERE: Uuid = Uuid::nil();
-
-/// The day of a time, counted from 1970: what retention goes by.
-pub(super) const fn day(time: Micros) -> i64 {
-    time.div_euclid(MICROS_A_DAY)
-}
 
 /// When and how often something was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,8 +191,7 @@ fn merged<L: Link>(table: &str, key: &[&'static str], named: bool) -> OnConflict
         .value(
             "count",
             Expr::cust(format!("{table}.count + excluded.count")),
-        )
-        .value("seen_day", of(most, "seen_day"));
+        );
     if named {
         // A project may be given another name.
         conflict.update_columns(["label", "name"]);
@@ -222,7 +215,6 @@ async fn write_nodes<L: Link>(link: &mut L, writes: &GraphWrites) -> Result<()> 
                 "first_seen",
                 "last_seen",
                 "count",
-                "seen_day",
             ])
             .on_conflict(merged::<L>("graph_nodes", &["project", "id"], true));
         let mut full = 0;
@@ -242,7 +234,6 @@ async fn write_nodes<L: Link>(link: &mut L, writes: &GraphWrites) -> Result<()> 
                     Expr::val(seen.first),
                     Expr::val(seen.last),
                     Expr::val(seen.count),
-                    Expr::val(day(seen.last)),
                 ])
                 .map_err(|why| StoreError::damaged("a statement", why))?;
         }
@@ -265,7 +256,6 @@ async fn write_edges<L: Link>(link: &mut L, writes: &GraphWrites) -> Result<()> 
                 "first_seen",
                 "last_seen",
                 "count",
-                "seen_day",
             ])
             .on_conflict(merged::<L>(
                 "graph_edges",
@@ -284,7 +274,6 @@ async fn write_edges<L: Link>(link: &mut L, writes: &GraphWrites) -> Result<()> 
                     Expr::val(seen.first),
                     Expr::val(seen.last),
                     Expr::val(seen.count),
-                    Expr::val(day(seen.last)),
                 ])
                 .map_err(|why| StoreError::damaged("a statement", why))?;
         }
@@ -344,12 +333,5 @@ mod tests {
         twice.append(writes);
         assert_eq!(twice.rows(), (6, 4));
         assert_eq!(twice.nodes[&(EVERYWHERE, rule.id())].count, 6);
-    }
-
-    #[test]
-    fn days_are_whole_before_1970_too() {
-        assert_eq!(day(-1), -1);
-        assert_eq!(day(0), 0);
-        assert_eq!(day(MICROS_A_DAY), 1);
     }
 }

@@ -10,8 +10,8 @@ pub(crate) use link::PostgresLink;
 use crate::changes::{Board, Changes};
 use crate::db::{Backend, Work};
 use crate::error::{Result, StoreError};
-use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Executor};
 use std::str::FromStr;
 use std::time::Duration;
 use teller::Teller;
@@ -51,6 +51,13 @@ impl PostgresBackend {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE)
+            // Compiling a statement takes longer than any of ours.
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    connection.execute("SET jit = off").await?;
+                    Ok(())
+                })
+            })
             .connect_with(options)
             .await
             .map_err(open_error)?;

@@ -11,7 +11,8 @@ use crate::changes::{Board, Changes};
 use crate::db::{Backend, Work};
 use crate::error::{Result, StoreError};
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Connection};
 use std::os::unix::fs::OpenOptionsExt;
@@ -23,6 +24,8 @@ use writer::Writer;
 const READERS: u32 = 4;
 /// How long a lock of another process (a backup) is waited for.
 const BUSY: Duration = Duration::from_secs(30);
+/// How soon somebody who opens a file that is being made comes again.
+const COME_AGAIN: Duration = Duration::from_millis(20);
 /// Memory for pages: of the writer, and of each reader. In KiB, which SQLite tells
 /// from a number of pages by the sign.
 const WRITER_CACHE: &str = "-65536";
@@ -66,18 +69,16 @@ impl SqliteBackend {
             .pragma("cache_size", WRITER_CACHE)
             .pragma("wal_autocheckpoint", LOG_PAGES)
             .disable_statement_logging();
-        let mut connection = options.connect().await.map_err(open_error)?;
-        schema::bring_up_to_date(&mut connection, &place).await?;
+        let connection = first_connection(&options, &place).await?;
 
+        // They connect when they are first asked for something.
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
-            .connect_with(
+            .connect_lazy_with(
                 options
                     .pragma("cache_size", READER_CACHE)
                     .pragma("query_only", "ON"),
-            )
-            .await
-            .map_err(open_error)?;
+            );
         let board = Board::new();
         Ok(SqliteBackend {
             readers,
@@ -85,6 +86,37 @@ impl SqliteBackend {
             board,
         })
     }
+}
+
+/// Connects, and brings the schema up to date. Of several who open a new file at once, one
+/// changes it to write-ahead logging and makes the tables: SQLite tells the others that it
+/// is locked, in places without waiting for [`BUSY`]. They come again.
+async fn first_connection(options: &SqliteConnectOptions, place: &str) -> Result<SqliteConnection> {
+    let until = tokio::time::Instant::now() + BUSY;
+    loop {
+        let opened = async {
+            let open_error = |source| StoreError::Open {
+                place: place.to_owned(),
+                source,
+            };
+            let mut connection = options.connect().await.map_err(open_error)?;
+            schema::bring_up_to_date(&mut connection, place).await?;
+            Ok(connection)
+        };
+        match opened.await {
+            Err(StoreError::Open { source, .. })
+                if is_locked(&source) && tokio::time::Instant::now() < until => {}
+            opened => return opened,
+        }
+        tokio::time::sleep(COME_AGAIN).await;
+    }
+}
+
+/// SQLITE_BUSY, with any of its reasons (https://sqlite.org/rescode.html).
+fn is_locked(why: &sqlx::Error) -> bool {
+    let code = why.as_database_error().and_then(|said| said.code());
+    code.and_then(|code| code.parse::<u32>().ok())
+        .is_some_and(|code| code & 0xff == 5)
 }
 
 impl Backend for SqliteBackend {

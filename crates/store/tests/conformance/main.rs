@@ -23,6 +23,7 @@ mod issues;
 mod jobs;
 mod lab;
 mod paging;
+mod playbooks;
 mod retention;
 mod sensors;
 
@@ -63,6 +64,10 @@ suite! {
         one_rollout_at_a_time_in_a_scope,
         rollouts_go_only_where_they_may,
         a_superseded_rollout_is_over;
+    playbooks:
+        a_run_goes_on_where_it_was,
+        too_many_runs_of_an_hour_are_one_row,
+        a_run_that_is_ended_skips_the_rest;
     changes:
         a_change_is_told_to_every_replica,
         a_failed_change_is_not_told;

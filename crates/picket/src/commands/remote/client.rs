@@ -129,6 +129,29 @@ impl Client {
         self.answer(request.send_json(body))
     }
 
+    /// Asks for something of any size, which is read as it comes: no end of it is
+    /// awaited for longer than anybody waits.
+    pub fn download(&self, path: &str) -> Result<ureq::BodyReader<'static>, Refused> {
+        let request = self
+            .agent
+            .get(format!("{}{path}", self.server))
+            .header("authorization", format!("Bearer {}", self.token))
+            .config()
+            .timeout_global(None)
+            .timeout_connect(Some(PATIENCE))
+            .timeout_recv_response(Some(PATIENCE))
+            .build();
+        match request.call() {
+            Ok(response) if response.status().is_success() => {
+                Ok(response.into_body().into_reader())
+            }
+            refused => match self.answer(refused) {
+                Ok(_) => Err(Refused::Failed(anyhow::anyhow!("no answer"))),
+                Err(why) => Err(why),
+            },
+        }
+    }
+
     fn answer(
         &self,
         sent: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
@@ -202,9 +225,28 @@ fn roots(ca: Option<&Path>) -> Result<RootCerts> {
     Ok(RootCerts::new_with_certs(&certificates))
 }
 
+/// As a query's value: letters and digits stand for themselves.
+pub fn encoded(value: &str) -> String {
+    let mut encoded = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded += &format!("%{byte:02X}");
+        }
+    }
+    encoded
+}
+
 #[cfg(test)]
 mod tests {
-    use super::check;
+    use super::{check, encoded};
+
+    #[test]
+    fn values_do_not_become_more_of_the_query() {
+        assert_eq!(encoded("a&b=c d%ä"), "a%26b%3Dc%20d%25%C3%A4");
+        assert_eq!(encoded("web-1.prod_x~"), "web-1.prod_x~");
+    }
 
     #[test]
     fn tokens_do_not_go_through_the_network_in_the_clear() {

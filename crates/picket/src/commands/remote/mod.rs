@@ -4,6 +4,8 @@ pub mod apply;
 mod client;
 pub mod diff;
 pub mod export;
+pub mod findings;
+pub mod graph;
 pub mod issue;
 pub mod promote;
 

@@ -189,6 +189,7 @@ pub(in crate::api) fn file_name(kind: Kind, name: &str) -> String {
         Kind::Policy => "policies",
         Kind::List => "lists",
         Kind::Project => "projects",
+        Kind::Playbook => "playbooks",
     };
     format!("{folder}/{name}.yaml")
 }

@@ -49,7 +49,7 @@ pub(in crate::api) async fn stored_entries(
     app: &App,
 ) -> Result<(Vec<Definition>, Vec<Entry>), Problem> {
     let mut definitions = all(app, None).await?;
-    definitions.retain(|definition| definition.kind != Kind::Project);
+    definitions.retain(|definition| definition.kind.is_rule_file());
     let entries = definitions.iter().map(entry).collect();
     Ok((definitions, entries))
 }

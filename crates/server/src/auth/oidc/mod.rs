@@ -16,4 +16,5 @@ mod provider;
 
 pub use attempt::Attempt;
 pub use claims::Identity;
+pub(crate) use provider::roots;
 pub use provider::{OidcError, Provider};

@@ -283,7 +283,8 @@ fn json<T: DeserializeOwned>(body: &[u8], what: &str) -> Result<T, OidcError> {
         .map_err(|why| unavailable(format!("{what} cannot be read (column {})", why.column())))
 }
 
-fn roots(file: Option<&std::path::Path>) -> std::io::Result<RootCerts> {
+/// The certificates of that file, PEM; none: those that the system trusts.
+pub(crate) fn roots(file: Option<&std::path::Path>) -> std::io::Result<RootCerts> {
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject;
     let certificates: Vec<CertificateDer<'static>> = match file {

@@ -597,24 +597,13 @@ pub async fn what_was_not_seen_for_long_is_deleted(case: &Case) {
         &Node::host("web-2"),
     );
     store.add_to_graph(writes).await.unwrap();
-    assert_eq!(
-        store
-            .delete_graph_before(NOW - 11 * DAY, 100)
-            .await
-            .unwrap(),
-        0
-    );
-    // Five edges and five nodes in two places; the rule was seen since.
-    let mut steps = Vec::new();
-    loop {
-        let deleted = store.delete_graph_before(NOW, 8).await.unwrap();
-        steps.push(deleted);
-        if deleted < 8 {
-            break;
-        }
-    }
-    assert_eq!(steps, [8, 8, 3]);
-    assert!(store.graph_node(&everything(), shell().id()).await.is_err());
+    // Six edges and six nodes stand everywhere, five of each in the project too.
+    assert_eq!(sweep(case, NOW - 11 * DAY, 100).await, [0, 0]);
+    // The rule was seen since.
+    assert_eq!(sweep(case, NOW, 4).await.iter().sum::<u64>(), 10 + 9);
+    assert_eq!(sweep(case, NOW, 1000).await, [0, 0]);
+    let gone = store.graph_node(&everything(), shell().id()).await;
+    assert!(gone.is_err());
     let left = names(
         case,
         &everything(),
@@ -623,4 +612,18 @@ pub async fn what_was_not_seen_for_long_is_deleted(case: &Case) {
     )
     .await;
     assert_eq!(left, [">matched web-2"]);
+}
+
+/// What each step of a whole sweep deletes.
+async fn sweep(case: &Case, time: Micros, step: u32) -> Vec<u64> {
+    let (mut deleted, mut from) = (Vec::new(), None);
+    loop {
+        let swept = case.store.sweep_graph(time, from, step).await.unwrap();
+        assert!(swept.deleted <= u64::from(step));
+        deleted.push(swept.deleted);
+        from = swept.next;
+        if from.is_none() {
+            return deleted;
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! `picket issue list`.
 
 use super::super::Remote;
-use super::super::client::Client;
+use super::super::client::{Client, encoded};
 use super::{Issue, pages};
 use crate::commands::Format;
 use crate::{console, output};
@@ -118,28 +118,4 @@ fn query(args: &Args) -> String {
         .into_iter()
         .map(|(name, value)| format!("{name}={}", encoded(value)));
     pairs.collect::<Vec<_>>().join("&")
-}
-
-/// As a query's value: letters and digits stand for themselves.
-fn encoded(value: &str) -> String {
-    let mut encoded = String::with_capacity(value.len());
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded += &format!("%{byte:02X}");
-        }
-    }
-    encoded
-}
-
-#[cfg(test)]
-mod tests {
-    use super::encoded;
-
-    #[test]
-    fn values_do_not_become_more_of_the_query() {
-        assert_eq!(encoded("a&b=c d%ä"), "a%26b%3Dc%20d%25%C3%A4");
-        assert_eq!(encoded("web-1.prod_x~"), "web-1.prod_x~");
-    }
 }
