@@ -7,3 +7,4 @@
 
 pub mod bundle;
 pub mod fleet;
+pub mod order;

@@ -42,16 +42,18 @@ pub enum Unverified {
     #[error("the bundle has {0} bytes; at most {MAX_BYTES} are taken")]
     TooLarge(usize),
     /// Not DSSE.
-    #[error("the bundle is no signed envelope: {0}")]
+    #[error("no signed envelope: {0}")]
     Form(String),
     /// Signed as something else.
-    #[error("the envelope holds {found:?}, not {PAYLOAD_TYPE}")]
+    #[error("the envelope holds {found:?}, not {wanted}")]
     Type {
+        /// What it should be.
+        wanted: &'static str,
         /// What it says it is.
         found: String,
     },
     /// No trusted key made one of its signatures.
-    #[error("no trusted key has signed the bundle (it names {named}; trusted are {trusted})")]
+    #[error("no trusted key has signed it (it names {named}; trusted are {trusted})")]
     Signature {
         /// The keys that it names.
         named: String,
@@ -93,16 +95,7 @@ pub fn sign(bundle: &Bundle, key: &SigningKey) -> Result<Vec<u8>, Unverified> {
     check(bundle)?;
     let payload =
         serde_json::to_vec(bundle).map_err(|error| Unverified::Content(error.to_string()))?;
-    let envelope = Envelope {
-        signatures: vec![Signature {
-            keyid: Some(key.public().id()),
-            sig: STANDARD.encode(key.sign(&pre_authentication(PAYLOAD_TYPE, &payload))),
-        }],
-        payload: STANDARD.encode(&payload),
-        payload_type: PAYLOAD_TYPE.to_owned(),
-    };
-    let envelope =
-        serde_json::to_vec(&envelope).map_err(|error| Unverified::Form(error.to_string()))?;
+    let envelope = seal(PAYLOAD_TYPE, &payload, key)?;
     if envelope.len() > MAX_BYTES {
         return Err(Unverified::TooLarge(envelope.len()));
     }
@@ -113,10 +106,46 @@ pub(super) fn verify(bytes: &[u8], trusted: &[PublicKey]) -> Result<Verified, Un
     if bytes.len() > MAX_BYTES {
         return Err(Unverified::TooLarge(bytes.len()));
     }
+    let (payload, key) = unseal(PAYLOAD_TYPE, bytes, trusted)?;
+    let bundle: Bundle =
+        serde_json::from_slice(&payload).map_err(|error| Unverified::Content(error.to_string()))?;
+    check(&bundle)?;
+    Ok(Verified {
+        bundle,
+        key,
+        digest: Sha256::digest(&payload).into(),
+    })
+}
+
+/// A signed envelope. The type is signed with the payload: what was signed as one
+/// thing is never taken for another.
+pub(crate) fn seal(
+    payload_type: &'static str,
+    payload: &[u8],
+    key: &SigningKey,
+) -> Result<Vec<u8>, Unverified> {
+    let envelope = Envelope {
+        signatures: vec![Signature {
+            keyid: Some(key.public().id()),
+            sig: STANDARD.encode(key.sign(&pre_authentication(payload_type, payload))),
+        }],
+        payload: STANDARD.encode(payload),
+        payload_type: payload_type.to_owned(),
+    };
+    serde_json::to_vec(&envelope).map_err(|error| Unverified::Form(error.to_string()))
+}
+
+/// The payload of an envelope that a trusted key has signed as that type, and which.
+pub(crate) fn unseal(
+    payload_type: &'static str,
+    bytes: &[u8],
+    trusted: &[PublicKey],
+) -> Result<(Vec<u8>, KeyId), Unverified> {
     let envelope: Envelope =
         serde_json::from_slice(bytes).map_err(|error| Unverified::Form(error.to_string()))?;
-    if envelope.payload_type != PAYLOAD_TYPE {
+    if envelope.payload_type != payload_type {
         return Err(Unverified::Type {
+            wanted: payload_type,
             found: envelope.payload_type.chars().take(MAX_NAME).collect(),
         });
     }
@@ -128,7 +157,7 @@ pub(super) fn verify(bytes: &[u8], trusted: &[PublicKey]) -> Result<Verified, Un
     let payload = STANDARD
         .decode(&envelope.payload)
         .map_err(|error| Unverified::Form(format!("payload: {error}")))?;
-    let message = pre_authentication(PAYLOAD_TYPE, &payload);
+    let message = pre_authentication(payload_type, &payload);
     let key = envelope.signatures.iter().find_map(|signature| {
         let sig = STANDARD.decode(&signature.sig).ok()?;
         // `keyid` is a hint (DSSE, "keyid"): it decides nothing.
@@ -141,14 +170,7 @@ pub(super) fn verify(bytes: &[u8], trusted: &[PublicKey]) -> Result<Verified, Un
             trusted: list(trusted.iter().map(|key| key.id().to_string())),
         });
     };
-    let bundle: Bundle =
-        serde_json::from_slice(&payload).map_err(|error| Unverified::Content(error.to_string()))?;
-    check(&bundle)?;
-    Ok(Verified {
-        bundle,
-        key: key.id(),
-        digest: Sha256::digest(&payload).into(),
-    })
+    Ok((payload, key.id()))
 }
 
 /// What holds for every bundle, whoever signed it.

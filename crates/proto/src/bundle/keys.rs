@@ -117,6 +117,10 @@ impl TrustedKeys {
         super::envelope::verify(envelope, &self.0)
     }
 
+    pub(crate) fn keys(&self) -> &[PublicKey] {
+        &self.0
+    }
+
     /// Signs and reads back, so that what is sent is what would be taken.
     pub fn sign_and_verify(
         &self,

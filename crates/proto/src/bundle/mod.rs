@@ -14,6 +14,7 @@ mod envelope;
 mod keys;
 
 pub use admission::{Admission, Applied, Refusal, Standing};
+pub(crate) use envelope::{seal, unseal};
 pub use envelope::{MAX_BYTES, Unverified, Verified, sign};
 pub use keys::{BadKey, KeyId, PublicKey, SigningKey, TrustedKeys};
 

@@ -47,7 +47,7 @@ pub struct Identity {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct FromSensor {
-    #[prost(oneof = "from_sensor::Said", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "from_sensor::Said", tags = "1, 2, 3, 4, 5, 6")]
     pub said: ::core::option::Option<from_sensor::Said>,
 }
 /// Nested message and enum types in `FromSensor`.
@@ -64,11 +64,13 @@ pub mod from_sensor {
         Bundle(super::BundleAnswer),
         #[prost(message, tag = "5")]
         Rules(super::Rules),
+        #[prost(message, tag = "6")]
+        Order(super::OrderAnswer),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct FromServer {
-    #[prost(oneof = "from_server::Said", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "from_server::Said", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub said: ::core::option::Option<from_server::Said>,
 }
 /// Nested message and enum types in `FromServer`.
@@ -87,6 +89,10 @@ pub mod from_server {
         /// To a heartbeat: the line is alive in this direction too.
         #[prost(message, tag = "5")]
         Heard(super::Heard),
+        #[prost(message, tag = "6")]
+        Order(super::Order),
+        #[prost(message, tag = "7")]
+        AnswerStored(super::AnswerStored),
     }
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -113,6 +119,9 @@ pub struct Hello {
     /// It reads `Offer.packed`.
     #[prost(bool, tag = "7")]
     pub unpacks: bool,
+    /// Which orders it carries out, by their kinds. One that has none of them is sent none.
+    #[prost(string, repeated, tag = "8")]
+    pub actions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Welcome {
@@ -306,6 +315,39 @@ pub struct RuleStatus {
     #[prost(string, tag = "3")]
     pub detail: ::prost::alloc::string::String,
 }
+/// Something to be done on the host.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Order {
+    /// Signed, as picket-proto's `order` verifies it.
+    #[prost(bytes = "vec", tag = "1")]
+    pub envelope: ::prost::alloc::vec::Vec<u8>,
+}
+/// What came of an order. It is said again on every stream until the server has
+/// stored it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OrderAnswer {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(enumeration = "OrderOutcome", tag = "2")]
+    pub outcome: i32,
+    /// When, microseconds since the epoch.
+    #[prost(int64, tag = "3")]
+    pub at_us: i64,
+    /// For people: why not.
+    #[prost(string, tag = "4")]
+    pub why: ::prost::alloc::string::String,
+    /// A JSON object: what was done or found.
+    #[prost(bytes = "vec", tag = "5")]
+    pub result: ::prost::alloc::vec::Vec<u8>,
+}
+/// That answer is in the store.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AnswerStored {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(enumeration = "OrderOutcome", tag = "2")]
+    pub outcome: i32,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum Outcome {
@@ -340,6 +382,45 @@ impl Outcome {
             "OUTCOME_IN_FORCE" => Some(Self::InForce),
             "OUTCOME_REFUSED" => Some(Self::Refused),
             "OUTCOME_FAILED" => Some(Self::Failed),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum OrderOutcome {
+    Unspecified = 0,
+    /// It was carried out.
+    Done = 1,
+    /// It was tried.
+    Failed = 2,
+    /// It was not tried.
+    Refused = 3,
+    /// It was carried out, and taken back: by an order, or because its time was over.
+    Undone = 4,
+}
+impl OrderOutcome {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ORDER_OUTCOME_UNSPECIFIED",
+            Self::Done => "ORDER_OUTCOME_DONE",
+            Self::Failed => "ORDER_OUTCOME_FAILED",
+            Self::Refused => "ORDER_OUTCOME_REFUSED",
+            Self::Undone => "ORDER_OUTCOME_UNDONE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ORDER_OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
+            "ORDER_OUTCOME_DONE" => Some(Self::Done),
+            "ORDER_OUTCOME_FAILED" => Some(Self::Failed),
+            "ORDER_OUTCOME_REFUSED" => Some(Self::Refused),
+            "ORDER_OUTCOME_UNDONE" => Some(Self::Undone),
             _ => None,
         }
     }

@@ -7,6 +7,8 @@
 //!           Heartbeat, Rules        ─►   (kept)
 //!           Findings (lane, last)   ─►   Stored (lane, last), after the commit
 //!           BundleAnswer            ◄─   Offer: a signed bundle
+//!           OrderAnswer             ◄─   Order: signed, for this sensor alone
+//!                                   ◄─   AnswerStored, after the commit
 //!   Rotate: CSR                     ─►   certificate
 //! ```
 
