@@ -109,7 +109,7 @@ impl SignedOrder {
         // Whoever may do something may have it taken back.
         let kind = order.action.kind();
         match kind {
-            Kind::Undo | Kind::Renew => Ok(order),
+            Kind::Undo => Ok(order),
             kind if allowed.contains(&kind) => Ok(order),
             kind => Err(Refusal::NotAllowed(kind)),
         }
@@ -119,8 +119,11 @@ impl SignedOrder {
 impl Order {
     /// What holds for every order, whoever gave it.
     pub fn check(&self) -> Result<(), String> {
-        if self.id.is_empty() || self.id.len() > MAX_ID || self.sensor.len() > MAX_ID {
-            return Err(format!("ids have from 1 to {MAX_ID} bytes"));
+        // A sensor keeps a file under that name.
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        let good = |id: &str| !id.is_empty() && id.len() <= MAX_ID && id.chars().all(plain);
+        if !good(&self.id) || !good(&self.sensor) {
+            return Err(format!("ids have from 1 to {MAX_ID} letters, digits and -"));
         }
         let life = self.expires_us.saturating_sub(self.issued_us);
         if life <= 0 || life > i64::from(MAX_LIFE_SECONDS) * 1_000_000 {
@@ -129,10 +132,10 @@ impl Order {
             ));
         }
         match (self.action.kind(), self.lease_seconds) {
-            (Kind::IsolateHost | Kind::Renew, None) => {
+            (Kind::IsolateHost, None) => {
                 return Err("it needs a lease: a host is not cut off for ever".to_owned());
             }
-            (Kind::IsolateHost | Kind::Renew | Kind::QuarantineFile, Some(lease))
+            (Kind::IsolateHost | Kind::QuarantineFile, Some(lease))
                 if lease == 0 || lease > MAX_LEASE_SECONDS =>
             {
                 return Err(format!("a lease has from 1 to {MAX_LEASE_SECONDS} s"));

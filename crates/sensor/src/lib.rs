@@ -11,6 +11,7 @@
 //! by a channel, between two records: no event is missed and none is judged by
 //! half a program.
 
+pub mod actions;
 pub mod costs;
 pub mod disarm;
 pub mod enforce;

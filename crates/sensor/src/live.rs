@@ -181,6 +181,10 @@ impl<S: Sink> Live<S> {
                 Ok(Control::Sample(answer)) => {
                     let _ = answer.send(self.pipeline.sample());
                 }
+                Ok(Control::Descendants(of, answer)) => {
+                    let table = self.pipeline.assembler().table();
+                    let _ = answer.send(table.descendants(of));
+                }
                 Ok(Control::Measure(answer)) => {
                     let _ = answer.send(self.measure());
                 }

@@ -77,6 +77,7 @@ impl Embedded {
             join,
             folder,
             spool_bytes: picket_sensor::spool::DEFAULT_BYTES,
+            actions: picket_proto::order::KINDS.to_vec(),
             shown: true,
         })
     }

@@ -5,7 +5,10 @@ use super::setup::{HostContext, RulePaths};
 use crate::console;
 use anyhow::{Context, Result};
 use crossbeam_channel::{Sender, bounded};
+use picket_model::process::ProcessKey;
 use picket_proto::fleet::JoinToken;
+use picket_proto::order;
+use picket_sensor::actions::{self, Actions, Lineage};
 use picket_sensor::enforce::Powers;
 use picket_sensor::fleet::{
     Bell, BundleRules, Config, Host, Identity, Kept, Line, Report, ServerUrl, Told, start,
@@ -31,6 +34,8 @@ pub struct Membership {
     pub folder: PathBuf,
     /// What the spool may hold.
     pub spool_bytes: u64,
+    /// What the server may order to be done on this host.
+    pub actions: Vec<order::Kind>,
     /// Findings are written to stdout as well.
     pub shown: bool,
 }
@@ -127,7 +132,24 @@ impl Joined {
             version: env!("CARGO_PKG_VERSION"),
         };
         let host = Arc::new(ThisSensor { requests, control });
-        start(config, self.spool, self.bell, self.kept, host)
+        let bell = self.bell.clone();
+        let actions = Actions::start(actions::Setup {
+            folder: config.folder.clone(),
+            allowed: self.membership.actions,
+            server: config.server.clone(),
+            lineage: host.clone(),
+            ring: Box::new(move || bell.ring()),
+        });
+        let actions = match actions {
+            Ok(actions) => Some(Arc::new(actions)),
+            Err(why) => {
+                console::error(&format!(
+                    "orders of the server are not carried out: their journal cannot be used: {why}"
+                ));
+                None
+            }
+        };
+        start(config, self.spool, self.bell, self.kept, host, actions)
             .context("cannot start the server's thread")
     }
 }
@@ -163,6 +185,14 @@ impl ThisSensor {
         let (answer, answered) = bounded(1);
         self.control.send(request(answer)).ok()?;
         answered.recv_timeout(PATIENCE).ok()
+    }
+}
+
+impl Lineage for ThisSensor {
+    fn descendants(&self, of: ProcessKey) -> Vec<ProcessKey> {
+        // Without an answer, what /proc tells is what is known.
+        self.ask(|answer| Control::Descendants(of, answer))
+            .unwrap_or_default()
     }
 }
 

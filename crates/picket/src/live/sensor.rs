@@ -14,6 +14,7 @@ use anyhow::{Context, Result};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use picket_model::ClassSet;
 use picket_probe::{Pins, ProbeConfig, Probes};
+use picket_proto::order;
 use picket_sensor::costs::{Costs, RULE_BUDGET_NS};
 use picket_sensor::fleet::ServerUrl;
 use picket_sensor::live::{self, Live, Looked, Switch, Tap};
@@ -98,6 +99,11 @@ pub struct Args {
     /// The token to join it with, or a file that holds it; once joined, the sensor goes by its own key
     #[arg(long, value_name = "TOKEN or FILE", requires = "server")]
     pub join: Option<String>,
+
+    /// What the server may order to be done on this host: all, none, or some of kill_tree,
+    /// collect_forensics, quarantine_file and isolate_host
+    #[arg(long, value_name = "LIST", default_value = "all", requires = "server", value_parser = actions)]
+    pub actions: Actions,
     /// Findings kept on disk while the server is away, in MiB; what is too much is dropped, the
     /// oldest of the lowest severity first
     #[arg(long, value_name = "MIB", default_value_t = SPOOL_MIB, value_parser = clap::value_parser!(u64).range(1..=65_536))]
@@ -114,12 +120,28 @@ fn ring_size(text: &str) -> Result<u32, String> {
     }
 }
 
+/// What the server may order.
+#[derive(Debug, Clone)]
+pub struct Actions(Vec<order::Kind>);
+
+fn actions(text: &str) -> Result<Actions, String> {
+    match text {
+        "all" => Ok(Actions(order::KINDS.to_vec())),
+        "none" => Ok(Actions(Vec::new())),
+        list => {
+            let kinds = list.split(',').map(|name| name.trim().parse());
+            Ok(Actions(kinds.collect::<Result<_, String>>()?))
+        }
+    }
+}
+
 /// Runs it.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let fleet = match (&args.server, &args.join) {
         (Some(server), Some(join)) => Some(Membership {
             server: server.clone(),
             join: join_token(join)?,
+            actions: args.actions.0.clone(),
             folder: args.state.join(picket_sensor::fleet::FOLDER),
             spool_bytes: args.spool << 20,
             shown: false,

@@ -14,8 +14,8 @@ mod envelope;
 mod keys;
 
 pub use admission::{Admission, Applied, Refusal, Standing};
-pub(crate) use envelope::{seal, unseal};
 pub use envelope::{MAX_BYTES, Unverified, Verified, sign};
+pub(crate) use envelope::{seal, unseal};
 pub use keys::{BadKey, KeyId, PublicKey, SigningKey, TrustedKeys};
 
 use serde::{Deserialize, Serialize};

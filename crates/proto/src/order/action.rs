@@ -63,11 +63,6 @@ pub enum Action {
         /// The order's id.
         order: String,
     },
-    /// Gives an order's lease another length, from now on.
-    Renew {
-        /// The order's id.
-        order: String,
-    },
 }
 
 /// The kinds of actions.
@@ -84,8 +79,6 @@ pub enum Kind {
     IsolateHost,
     /// [`Action::Undo`].
     Undo,
-    /// [`Action::Renew`].
-    Renew,
 }
 
 /// What a host may allow.
@@ -105,7 +98,6 @@ impl Kind {
             Kind::QuarantineFile => "quarantine_file",
             Kind::IsolateHost => "isolate_host",
             Kind::Undo => "undo",
-            Kind::Renew => "renew",
         }
     }
 }
@@ -137,14 +129,13 @@ impl Action {
             Action::QuarantineFile { .. } => Kind::QuarantineFile,
             Action::IsolateHost { .. } => Kind::IsolateHost,
             Action::Undo { .. } => Kind::Undo,
-            Action::Renew { .. } => Kind::Renew,
         }
     }
 
     /// The order that it is about, if it is about one.
     pub fn of(&self) -> Option<&str> {
         match self {
-            Action::Undo { order } | Action::Renew { order } => Some(order),
+            Action::Undo { order } => Some(order),
             _ => None,
         }
     }
@@ -166,9 +157,7 @@ impl Action {
                     && path.len() <= MAX_PATH
                     && !path.contains('\0')
                     && !path.ends_with('/')
-                    && !path
-                        .split('/')
-                        .any(|part| matches!(part, "." | ".."));
+                    && !path.split('/').any(|part| matches!(part, "." | ".."));
                 if !plain {
                     return Err(format!("{path:?} is no absolute path of a file"));
                 }
@@ -184,7 +173,7 @@ impl Action {
                 }
                 allow.iter().try_for_each(|text| network(text).map(|_| ()))
             }
-            Action::Undo { order } | Action::Renew { order } => {
+            Action::Undo { order } => {
                 if order.is_empty() || order.len() > super::MAX_ID {
                     return Err("it names no order".to_owned());
                 }

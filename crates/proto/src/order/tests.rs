@@ -80,8 +80,7 @@ fn a_forged_or_changed_order_is_none() {
     };
     let mut envelope: serde_json::Value =
         serde_json::from_slice(&order().sign(&key()).unwrap()).unwrap();
-    let theirs: serde_json::Value =
-        serde_json::from_slice(&other.sign(&key()).unwrap()).unwrap();
+    let theirs: serde_json::Value = serde_json::from_slice(&other.sign(&key()).unwrap()).unwrap();
     envelope["payload"] = theirs["payload"].clone();
     let refused = verify(&serde_json::to_vec(&envelope).unwrap(), &trusted()).unwrap_err();
     assert!(matches!(refused, Unverified::Signature { .. }), "{refused}");

@@ -25,6 +25,7 @@ pub use kept::{Kept, KeptError};
 pub use line::{BadUrl, ServerUrl, connect};
 pub use tls::{joined, joining};
 
+use crate::actions::Actions;
 use crate::enforce::RuleState;
 use crate::spool::{Spool, SpoolState};
 use crate::stats::Stats;
@@ -154,13 +155,14 @@ impl Bell {
     }
 }
 
-/// Starts the line's thread.
+/// Starts the line's thread. Without `actions` no order is carried out.
 pub fn start(
     config: Config,
     spool: Arc<Spool>,
     bell: Bell,
     kept: Kept,
     host: Arc<dyn Host>,
+    actions: Option<Arc<Actions>>,
 ) -> std::io::Result<Line> {
     let (stop, stopped) = watch::channel(false);
     // Before the thread, so that an error is one of the start.
@@ -187,6 +189,7 @@ pub fn start(
                 kept: own.kept,
                 connected: own.connected,
                 host,
+                actions,
                 stopped,
             };
             runtime.block_on(session.run());

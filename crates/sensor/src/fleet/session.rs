@@ -5,6 +5,7 @@ use super::blind::Blind;
 use super::identity::NewKey;
 use super::stream::Stream;
 use super::{Config, Host, Identity, Kept, Told, files, line, tls};
+use crate::actions::Actions;
 use crate::live::epoch_ns;
 use crate::spool::Spool;
 use picket_proto::fleet::wire::fleet_client::FleetClient;
@@ -33,6 +34,7 @@ pub(super) struct Session {
     /// Whether a stream is open and the server has said Welcome.
     pub connected: Arc<AtomicBool>,
     pub host: Arc<dyn Host>,
+    pub actions: Option<Arc<Actions>>,
     pub stopped: watch::Receiver<bool>,
 }
 

@@ -9,7 +9,7 @@ use picket_proto::bundle::{Admission, TrustedKeys, Verified};
 use picket_proto::fleet::wire::fleet_client::FleetClient;
 use picket_proto::fleet::wire::{self, from_sensor, from_server};
 use picket_proto::fleet::{MAX_FINDINGS, MAX_FINDINGS_BYTES, MAX_RULES, PROTOCOL};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -47,6 +47,28 @@ pub(super) struct Stream<'s> {
     /// The next report is the first of a bundle: findings are counted from there.
     rebase: bool,
     rules: Option<Vec<RuleState>>,
+    /// Which sensor this is.
+    sensor: String,
+    /// Answers to orders that were sent and are not stored yet.
+    answered: HashSet<(String, &'static str)>,
+}
+
+/// The states of an order that the server hears of.
+const OUTCOMES: [(&str, wire::OrderOutcome); 4] = [
+    ("done", wire::OrderOutcome::Done),
+    ("failed", wire::OrderOutcome::Failed),
+    ("refused", wire::OrderOutcome::Refused),
+    ("undone", wire::OrderOutcome::Undone),
+];
+
+fn outcome(state: &str) -> Option<wire::OrderOutcome> {
+    let found = OUTCOMES.iter().find(|(name, _)| *name == state);
+    found.map(|(_, outcome)| *outcome)
+}
+
+fn state(outcome: wire::OrderOutcome) -> Option<&'static str> {
+    let found = OUTCOMES.iter().find(|(_, known)| *known == outcome);
+    found.map(|(name, _)| *name)
 }
 
 struct Applying {
@@ -84,6 +106,8 @@ impl Stream<'_> {
             again: false,
             rebase: false,
             rules: None,
+            sensor: identity.sensor.clone(),
+            answered: HashSet::new(),
         };
         let held = stream.converse(&mut client, outgoing, &identity).await;
         // What is being applied is applied: it is kept before the next stream says
@@ -197,6 +221,14 @@ impl Stream<'_> {
             facts: self.session.facts(),
             applied: self.with_kept(|kept| kept.current().map(heartbeat::applied)),
             unpacks: true,
+            actions: self
+                .session
+                .actions
+                .as_ref()
+                .map_or_else(Vec::new, |actions| {
+                    let kinds = actions.allowed().iter();
+                    kinds.map(|kind| kind.name().to_owned()).collect()
+                }),
         }
     }
 
@@ -221,14 +253,76 @@ impl Stream<'_> {
             Some(from_server::Said::Stored(stored)) => self.stored(&stored),
             Some(from_server::Said::Offer(offer)) => self.offered(offer).await?,
             Some(from_server::Said::Membership(membership)) => self.join(&membership),
+            Some(from_server::Said::Order(order)) => self.ordered(&order.envelope),
+            Some(from_server::Said::AnswerStored(stored)) => self.answer_stored(&stored),
             // Of a newer server: passed over.
             Some(from_server::Said::Welcome(_) | from_server::Said::Heard(_)) | None => {}
         }
         Ok(())
     }
 
-    /// Sends a batch of every lane of which none is under way, the worst first.
+    /// What was ordered is for the thread that does it; a forged order is for nobody.
+    fn ordered(&mut self, envelope: &[u8]) {
+        let Some(actions) = &self.session.actions else {
+            return;
+        };
+        let signed = match picket_proto::order::verify(envelope, &self.trusted) {
+            Ok(signed) => signed,
+            Err(why) => return self.warn(format!("an order was refused: {why}")),
+        };
+        let order = signed.order().clone();
+        match signed.admit(&self.sensor, actions.allowed(), now_us()) {
+            Ok(order) => actions.carry_out(order),
+            Err(why) => {
+                self.warn(format!("an order was refused: {why}"));
+                // Another's is another's to answer.
+                if order.sensor == self.sensor {
+                    actions.refuse(order, why.to_string());
+                }
+            }
+        }
+    }
+
+    fn answer_stored(&mut self, stored: &wire::AnswerStored) {
+        let Some(actions) = &self.session.actions else {
+            return;
+        };
+        if let Some(state) = state(stored.outcome()) {
+            self.answered.remove(&(stored.id.clone(), state));
+            if let Err(why) = actions.stored(&stored.id, state) {
+                self.warn(format!("the journal of orders cannot be written: {why}"));
+            }
+        }
+    }
+
+    /// Tells what came of orders, once on each stream until it is stored.
+    async fn answer(&mut self) -> Result<(), End> {
+        let Some(actions) = &self.session.actions else {
+            return Ok(());
+        };
+        for answer in actions.answers() {
+            let Some(outcome) = outcome(answer.state) else {
+                continue;
+            };
+            if !self.answered.insert((answer.id.clone(), answer.state)) {
+                continue;
+            }
+            self.send(from_sensor::Said::Order(wire::OrderAnswer {
+                id: answer.id,
+                outcome: outcome.into(),
+                at_us: answer.at_us,
+                why: answer.why,
+                result: serde_json::to_vec(&answer.result).unwrap_or_default(),
+            }))
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Sends answers, and a batch of every lane of which none is under way, the worst
+    /// first.
     async fn pump(&mut self) -> Result<(), End> {
+        self.answer().await?;
         for severity in Severity::ALL.into_iter().rev() {
             if self.sent.contains_key(&severity) {
                 continue;

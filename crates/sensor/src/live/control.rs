@@ -7,6 +7,7 @@ use crate::response::PolicyState;
 use crate::stats::Stats;
 use crossbeam_channel::Sender;
 use picket_model::Event;
+use picket_model::process::ProcessKey;
 use picket_probe::{ProbeError, Unavailable};
 use std::sync::Arc;
 
@@ -24,6 +25,9 @@ pub enum Control {
     /// Make the budgets of these policies as good as new; those it knows are the
     /// answer.
     ResetBudgets(Vec<String>, Sender<Vec<String>>),
+    /// Say which living processes descend from this one, whoever of those between has
+    /// ended.
+    Descendants(ProcessKey, Sender<Vec<ProcessKey>>),
     /// Stop after what is already in the ring.
     Stop,
 }

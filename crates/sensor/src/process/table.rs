@@ -82,6 +82,14 @@ impl ProcessTable {
             .map(|entry| &*entry.process)
     }
 
+    /// The living processes that descend from that one, as they were forked.
+    pub fn descendants(&self, of: ProcessKey) -> Vec<ProcessKey> {
+        self.living()
+            .filter(|process| process.ancestors().any(|ancestor| ancestor.key == of))
+            .map(|process| process.key)
+            .collect()
+    }
+
     /// How many processes are in the table.
     pub fn len(&self) -> usize {
         self.entries.len()
