@@ -8,7 +8,7 @@
 
 mod action;
 
-pub use action::{Action, KINDS, Kind, ProcessRef, network};
+pub use action::{Action, FileRef, KINDS, Kind, ProcessRef, network};
 
 use crate::bundle::{SigningKey, TrustedKeys, Unverified, seal, unseal};
 use serde::{Deserialize, Serialize};

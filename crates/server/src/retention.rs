@@ -42,6 +42,10 @@ pub(crate) async fn run(store: Arc<dyn Store>, keep: Keep, mut stopping: watch::
             "runs of playbooks",
             steps(|| store.delete_runs_before(issues, STEP)).await,
         );
+        told(
+            "host actions",
+            steps(|| store.delete_actions_before(issues, STEP)).await,
+        );
         tokio::select! {
             () = crate::stopped(&mut stopping) => return,
             () = tokio::time::sleep(EVERY) => {}

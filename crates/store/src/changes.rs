@@ -31,6 +31,8 @@ pub enum Change {
     Jobs,
     /// Issues were opened, counted on or changed.
     Issues,
+    /// Something was ordered to be done on a host, or came to something.
+    HostActions,
 }
 
 impl Change {
@@ -46,6 +48,7 @@ impl Change {
             Change::Findings => "findings",
             Change::Jobs => "jobs",
             Change::Issues => "issues",
+            Change::HostActions => "host_actions",
         }
     }
 
@@ -60,6 +63,7 @@ impl Change {
             Change::Findings,
             Change::Jobs,
             Change::Issues,
+            Change::HostActions,
         ]
         .into_iter()
         .find(|change| change.name() == name)

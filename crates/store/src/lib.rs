@@ -23,6 +23,7 @@ mod error;
 mod evidence;
 mod findings;
 mod graph;
+mod host_actions;
 mod issues;
 mod jobs;
 mod join_tokens;
@@ -56,6 +57,9 @@ pub use graph::{
     Direction, EdgeKind, Graph, GraphEdge, GraphNode, GraphPath, GraphPlace, GraphView,
     GraphWrites, Neighbour, NeighbourCursor, NeighbourFilter, Node, NodeCursor, NodeKind,
     NodeSearch, PathAnswer, Place, Radius, RadiusGroup, Sighting, Swept, Walk, kind_of_id, node_id,
+};
+pub use host_actions::{
+    HostAction, HostActionAnswer, HostActionFilter, HostActionState, HostActions, NewHostAction,
 };
 pub use issues::{
     ChangeIssue, Issue, IssueChange, IssueCursor, IssueEvent, IssueFilter, IssueNote, IssueOpening,

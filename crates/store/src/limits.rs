@@ -53,6 +53,11 @@ pub const MAX_NOTE: usize = 16 << 10;
 /// Bytes of an issue's title; what is longer is cut.
 pub const MAX_ISSUE_TITLE: usize = 512;
 
+/// Orders to hosts whose answer is waited for, looked at together.
+pub const MAX_OPEN_ACTIONS: u32 = 10_000;
+/// Bytes of what a sensor says that it did or found.
+pub const MAX_ACTION_RESULT: usize = 256 << 10;
+
 /// Findings that one page of evidence looks at.
 pub const MAX_EVIDENCE: u32 = 100_000;
 /// Bytes of a page of evidence.

@@ -11,6 +11,7 @@ use crate::error::{Result, StoreError};
 use crate::evidence::Evidence;
 use crate::findings::Findings;
 use crate::graph::Graph;
+use crate::host_actions::HostActions;
 use crate::issues::Issues;
 use crate::jobs::Jobs;
 use crate::join_tokens::JoinTokens;
@@ -35,6 +36,7 @@ pub trait Store:
     + Evidence
     + Findings
     + Graph
+    + HostActions
     + Issues
     + Jobs
     + JoinTokens

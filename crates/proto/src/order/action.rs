@@ -22,6 +22,22 @@ pub struct ProcessRef {
     pub boot_id: Option<String>,
 }
 
+/// One file: a path alone is somebody else's tomorrow. By its content, or as findings
+/// know an executable, by inode and time of change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileRef {
+    /// SHA-256 of its content, in lower-case hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Its inode (`ext.inode`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inode: Option<u64>,
+    /// When its content changed last, nanoseconds since the epoch (`ext.mtime_ns`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtime_ns: Option<u64>,
+}
+
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -40,14 +56,8 @@ pub enum Action {
     QuarantineFile {
         /// Where it is: absolute, without links.
         path: String,
-        /// SHA-256 of its content, hex.
-        sha256: String,
-        /// Its device, as stat(2) has it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        device: Option<u64>,
-        /// Its inode.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        inode: Option<u64>,
+        /// Which one is meant.
+        file: FileRef,
     },
     /// Cuts the host off from the network, but for its server, until the lease ends.
     IsolateHost {
@@ -152,7 +162,7 @@ impl Action {
                 }
                 Ok(())
             }
-            Action::QuarantineFile { path, sha256, .. } => {
+            Action::QuarantineFile { path, file } => {
                 let plain = path.starts_with('/')
                     && path.len() <= MAX_PATH
                     && !path.contains('\0')
@@ -162,8 +172,13 @@ impl Action {
                     return Err(format!("{path:?} is no absolute path of a file"));
                 }
                 let hex = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
-                if sha256.len() != 64 || !sha256.bytes().all(hex) {
-                    return Err("sha256: 64 digits, in lower-case hex".to_owned());
+                let digest = |text: &String| text.len() == 64 && text.bytes().all(hex);
+                match (&file.sha256, file.inode, file.mtime_ns) {
+                    (Some(sha256), ..) if !digest(sha256) => {
+                        return Err("sha256: 64 digits, in lower-case hex".to_owned());
+                    }
+                    (Some(_), ..) | (None, Some(_), Some(_)) => {}
+                    _ => return Err("which file: its sha256, or inode and mtime_ns".to_owned()),
                 }
                 Ok(())
             }

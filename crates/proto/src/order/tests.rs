@@ -136,9 +136,11 @@ fn orders_that_make_no_sense_are_not_signed() {
     wrong(|order| {
         order.action = Action::QuarantineFile {
             path: "/tmp/../etc/passwd".to_owned(),
-            sha256: "0".repeat(64),
-            device: None,
-            inode: None,
+            file: FileRef {
+                sha256: Some("0".repeat(64)),
+                inode: None,
+                mtime_ns: None,
+            },
         };
     });
     let mut cut_off = Order {

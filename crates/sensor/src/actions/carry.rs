@@ -43,20 +43,13 @@ impl Hands {
         match &order.action {
             Action::KillTree { process } => processes::kill_tree(process, &*self.lineage),
             Action::CollectForensics { process } => forensics::collect(process),
-            Action::QuarantineFile {
+            Action::QuarantineFile { path, file } => quarantine::take(
+                &quarantine_folder(&self.folder),
+                &order.id,
                 path,
-                sha256,
-                device,
-                inode,
-            } => {
-                let wanted = quarantine::Wanted {
-                    path,
-                    sha256,
-                    device: *device,
-                    inode: *inode,
-                };
-                quarantine::take(&quarantine_folder(&self.folder), &order.id, &wanted, note)
-            }
+                file,
+                note,
+            ),
             Action::IsolateHost { allow, dns } => {
                 let lease = order.lease_seconds.unwrap_or(0);
                 note(Undo::Isolation).map_err(|why| format!("the journal: {why}"))?;

@@ -6,6 +6,7 @@
 
 use super::carry::{Note, Undo};
 use super::digest::sha256;
+use picket_proto::order::FileRef;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Uid, fchmod, fchown,
@@ -29,14 +30,6 @@ pub(super) struct Taken {
     mode: u32,
     uid: u32,
     gid: u32,
-}
-
-/// Which file.
-pub(super) struct Wanted<'w> {
-    pub path: &'w str,
-    pub sha256: &'w str,
-    pub device: Option<u64>,
-    pub inode: Option<u64>,
 }
 
 fn failed(what: &str, why: impl std::fmt::Display) -> String {
@@ -65,7 +58,8 @@ fn place(path: &str) -> Result<(OwnedFd, &str), String> {
 pub(super) fn take(
     folder: &Path,
     id: &str,
-    wanted: &Wanted<'_>,
+    path: &str,
+    wanted: &FileRef,
     note: Note<'_>,
 ) -> Result<Value, String> {
     DirBuilder::new()
@@ -74,45 +68,42 @@ pub(super) fn take(
         .create(folder)
         .map_err(|why| failed("the quarantine", why))?;
     let kept = folder.join(id);
-    if let Ok(before) = File::open(&kept) {
+    if kept.exists() {
         // It was taken, and the sensor ended before it could say so.
-        if sha256(before).is_ok_and(|found| found == wanted.sha256) {
-            return Ok(told(wanted, &kept));
-        }
+        return Ok(json!({"path": path, "kept": kept.display().to_string()}));
     }
-    let (parent, name) = place(wanted.path)?;
+    let (parent, name) = place(path)?;
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file =
-        openat(&parent, name, flags, Mode::empty()).map_err(|why| failed(wanted.path, why))?;
-    let stat = fstat(&file).map_err(|why| failed(wanted.path, why))?;
+    let file = openat(&parent, name, flags, Mode::empty()).map_err(|why| failed(path, why))?;
+    let stat = fstat(&file).map_err(|why| failed(path, why))?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(format!("{}: it is no regular file", wanted.path));
+        return Err(format!("{path}: it is no regular file"));
     }
-    let another = wanted.inode.is_some_and(|inode| inode != stat.st_ino)
-        || wanted.device.is_some_and(|device| device != stat.st_dev);
     let file = File::from(file);
-    let copy = file.try_clone().map_err(|why| failed(wanted.path, why))?;
-    let found = sha256(copy).map_err(|why| failed(wanted.path, why))?;
-    if another || found != wanted.sha256 {
+    let copy = file.try_clone().map_err(|why| failed(path, why))?;
+    let sha256 = sha256(copy).map_err(|why| failed(path, why))?;
+    let changed = u64::try_from(stat.st_mtime)
+        .unwrap_or(0)
+        .saturating_mul(1_000_000_000)
+        .saturating_add(stat.st_mtime_nsec);
+    let same = wanted.sha256.as_ref().is_none_or(|one| *one == sha256)
+        && wanted.inode.is_none_or(|one| one == stat.st_ino)
+        && wanted.mtime_ns.is_none_or(|one| one == changed);
+    if !same {
         return Err(format!(
-            "{}: it is another file by now (sha256 {found}): left alone",
-            wanted.path
+            "{path}: it is another file by now (sha256 {sha256}): left alone"
         ));
     }
     let taken = Taken {
-        path: wanted.path.to_owned(),
+        path: path.to_owned(),
         kept: kept.clone(),
         mode: stat.st_mode & 0o7777,
         uid: stat.st_uid,
         gid: stat.st_gid,
     };
     note(Undo::Quarantine(taken)).map_err(|why| failed("the journal", why))?;
-    away(&parent, name, &file, &kept).map_err(|why| failed(wanted.path, why))?;
-    Ok(told(wanted, &kept))
-}
-
-fn told(wanted: &Wanted<'_>, kept: &Path) -> Value {
-    json!({"path": wanted.path, "sha256": wanted.sha256, "kept": kept.display().to_string()})
+    away(&parent, name, &file, &kept).map_err(|why| failed(path, why))?;
+    Ok(json!({"path": path, "sha256": sha256, "kept": kept.display().to_string()}))
 }
 
 /// Moves the file that is open; if another has its name by now, that one stays.
@@ -220,19 +211,23 @@ mod tests {
 
         fn take(&self, name: &str, content: &str) -> Result<Option<Undo>, String> {
             let path = self.path(name).display().to_string();
-            let sha256 = sha256(content.as_bytes()).unwrap();
-            let wanted = Wanted {
-                path: &path,
-                sha256: &sha256,
-                device: None,
+            let wanted = FileRef {
+                sha256: Some(sha256(content.as_bytes()).unwrap()),
                 inode: None,
+                mtime_ns: None,
             };
             let mut noted = None;
             let mut note = |undo| {
                 noted = Some(undo);
                 Ok(())
             };
-            take(&self.path("quarantine"), "order-1", &wanted, &mut note)?;
+            take(
+                &self.path("quarantine"),
+                "order-1",
+                &path,
+                &wanted,
+                &mut note,
+            )?;
             Ok(noted)
         }
     }
@@ -263,6 +258,28 @@ mod tests {
             .permissions()
             .mode();
         assert_eq!(mode & 0o7777, 0o755);
+    }
+
+    #[test]
+    fn an_executable_is_known_by_inode_and_time() {
+        use std::os::unix::fs::MetadataExt;
+        let stage = Stage::new();
+        let path = stage.path("bad").display().to_string();
+        let known = fs::metadata(&path).unwrap();
+        let mtime = known.mtime() as u64 * 1_000_000_000 + known.mtime_nsec() as u64;
+        let mut file = FileRef {
+            sha256: None,
+            inode: Some(known.ino()),
+            mtime_ns: Some(mtime + 1),
+        };
+        let take = |file: &FileRef| {
+            let folder = stage.path("quarantine");
+            take(&folder, "order-2", &path, file, &mut |_| Ok(()))
+        };
+        assert!(take(&file).unwrap_err().contains("another file"));
+        file.mtime_ns = Some(mtime);
+        take(&file).unwrap();
+        assert!(!stage.path("bad").exists());
     }
 
     #[test]

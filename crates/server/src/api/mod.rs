@@ -18,6 +18,7 @@ mod extract;
 mod findings;
 mod graph;
 mod guard;
+mod host_actions;
 mod issue_notes;
 mod issue_stream;
 mod issues;

@@ -1,9 +1,9 @@
 //! Every route, and the description made of them.
 
 use super::{
-    App, apply, audit, bundles, definitions, evidence, export, findings, graph, guard, issue_notes,
-    issue_stream, issues, join_tokens, live, me, oidc, ops, playbooks, problem, projects, rollouts,
-    sensors, session, tokens, users,
+    App, apply, audit, bundles, definitions, evidence, export, findings, graph, guard,
+    host_actions, issue_notes, issue_stream, issues, join_tokens, live, me, oidc, ops, playbooks,
+    problem, projects, rollouts, sensors, session, tokens, users,
 };
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
@@ -82,6 +82,10 @@ fn v1() -> OpenApiRouter<App> {
         .routes(routes!(sensors::label))
         .routes(routes!(sensors::revoke))
         .routes(routes!(sensors::rules))
+        .routes(routes!(host_actions::of_sensor, host_actions::order))
+        .routes(routes!(host_actions::list))
+        .routes(routes!(host_actions::get))
+        .routes(routes!(host_actions::undo))
         .routes(routes!(join_tokens::list, join_tokens::create))
         .routes(routes!(join_tokens::revoke))
         .routes(routes!(bundles::list))

@@ -176,6 +176,11 @@ impl SensorView {
         }
     }
 
+    /// Its projects.
+    pub(super) fn project_ids(&self) -> &[Uuid] {
+        &self.project_ids
+    }
+
     /// Whether it is in one of the projects.
     pub(super) fn is_in(&self, scope: &Scope) -> bool {
         *scope == Scope::All || self.project_ids.iter().any(|id| scope.covers(*id))
@@ -280,7 +285,7 @@ pub(super) async fn list(
 }
 
 /// The sensor, if it may be seen.
-async fn seen(app: &App, who: &Who, text: &str) -> Result<(SensorView, Uuid), Problem> {
+pub(super) async fn seen(app: &App, who: &Who, text: &str) -> Result<(SensorView, Uuid), Problem> {
     let scope = who.needs(Permission::Read)?;
     let id = id("sensor", text)?;
     let sensor = app.store.sensor(id).await?;

@@ -22,6 +22,7 @@ mod hub;
 mod keys;
 mod listener;
 mod members;
+mod orders;
 mod rollout;
 mod scope;
 mod service;
@@ -35,6 +36,7 @@ pub use config::{FleetConfig, Limits, Plan};
 pub use content::{Composed, Library, Problem};
 pub use keys::KeyFileError;
 pub use members::Membership;
+pub use orders::{ORDER_SECONDS, new_order, undoing};
 pub use rollout::{Canary, roll_back};
 
 use bytes::Bytes;
@@ -61,6 +63,8 @@ struct Shared {
     heartbeats: Heartbeats,
     /// What sensors are to be given, as it is now.
     targets: watch::Sender<Arc<targets::Targets>>,
+    /// Orders that wait for an answer, as it is now.
+    orders: watch::Sender<Arc<orders::Open>>,
     /// Calls the director.
     wake: tokio::sync::Notify,
     enrolments: Semaphore,
@@ -181,6 +185,7 @@ impl Fleet {
             hub: Hub::default(),
             heartbeats: Heartbeats::default(),
             targets: watch::Sender::new(Arc::default()),
+            orders: watch::Sender::new(Arc::default()),
             wake: tokio::sync::Notify::new(),
             counters: Counters::default(),
             census: Default::default(),
@@ -190,6 +195,7 @@ impl Fleet {
         let tasks = vec![
             tokio::spawn(listener::serve(shared.clone(), listener, stopped.clone())),
             tokio::spawn(director::run(shared.clone(), stopped.clone())),
+            tokio::spawn(orders::run(shared.clone(), stopped.clone())),
             tokio::spawn(heartbeats::flush(shared.clone(), stopped)),
         ];
         Ok(Fleet {

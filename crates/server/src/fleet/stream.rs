@@ -2,6 +2,7 @@
 
 use super::hub::Opened;
 use super::members::Membership;
+use super::orders::{self, Open};
 use super::service::{check_protocol, ended, refused};
 use super::targets::Wanted;
 use super::{Counters, Shared, findings, heartbeats, now};
@@ -9,7 +10,8 @@ use crate::intake::Origin;
 use bytes::Bytes;
 use picket_proto::fleet::wire::{self, from_sensor, from_server};
 use picket_proto::fleet::{MAX_RULES, PROTOCOL};
-use picket_store::{AppliedBundle, Labels, RuleStatus, Sensor, limits};
+use picket_store::{AppliedBundle, Labels, RuleStatus, Sensor, Uuid, limits};
+use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,6 +69,10 @@ struct Line<'s> {
     offered: Option<Wanted>,
     /// It reads bundles that are packed.
     unpacks: bool,
+    /// It carries out orders.
+    takes_orders: bool,
+    /// Orders that went out on this stream.
+    ordered: HashSet<Uuid>,
 }
 
 async fn converse(
@@ -111,6 +117,8 @@ async fn converse(
         applied: hello.applied.as_ref().and_then(heartbeats::applied),
         offered: None,
         unpacks: hello.unpacks,
+        takes_orders: !hello.actions.is_empty(),
+        ordered: HashSet::new(),
     };
     // Whatever the line waits for, such as a sensor that does not read: this ends it.
     let mut ending = standing.clone();
@@ -166,6 +174,8 @@ impl Line<'_> {
         let mut offer_at = None;
         let mut delivery: Option<Delivery> = None;
         self.plan_offer(targets, &mut offer_at, true);
+        let mut orders = self.shared.orders.subscribe();
+        self.order(&mut orders).await?;
         loop {
             let due = async {
                 match offer_at {
@@ -205,6 +215,12 @@ impl Line<'_> {
                     self.sensor.labels = standing.borrow_and_update().labels.clone();
                     self.follow(targets).await?;
                     self.plan_offer(targets, &mut offer_at, false);
+                }
+                changed = orders.changed() => {
+                    if changed.is_err() {
+                        return Ok(());
+                    }
+                    self.order(&mut orders).await?;
                 }
                 changed = targets.changed() => {
                     if changed.is_err() {
@@ -313,6 +329,24 @@ impl Line<'_> {
         .await
     }
 
+    /// Sends this sensor's orders that were not sent on this stream.
+    async fn order(&mut self, open: &mut watch::Receiver<Arc<Open>>) -> Result<(), Status> {
+        let open = open.borrow_and_update().clone();
+        let known: HashSet<Uuid> = std::mem::take(&mut self.ordered);
+        for action in open.get(&self.sensor.id).into_iter().flatten() {
+            let id = action.order.id;
+            self.ordered.insert(id);
+            if known.contains(&id) {
+                continue;
+            }
+            let sealed = orders::sealed(self.shared, action, self.takes_orders).await;
+            if let Some(order) = sealed.map_err(|why| refused(&why))? {
+                self.say(from_server::Said::Order(order)).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn take(
         &mut self,
         message: wire::FromSensor,
@@ -330,6 +364,14 @@ impl Line<'_> {
             }
             Some(from_sensor::Said::Bundle(answer)) => self.answered(&answer),
             Some(from_sensor::Said::Rules(rules)) => return self.rules(rules).map(Some),
+            Some(from_sensor::Said::Order(said)) => {
+                let (shared, sensor) = (self.shared.clone(), self.sensor.id);
+                return Ok(Some(Box::pin(async move {
+                    let stored = orders::answered(&shared, sensor, said).await;
+                    let stored = stored.map_err(|why| refused(&why))?;
+                    Ok(Some(from_server::Said::AnswerStored(stored)))
+                })));
+            }
             Some(from_sensor::Said::Hello(_)) => {
                 return Err(Status::invalid_argument("Hello comes once"));
             }

@@ -10,6 +10,7 @@
 
 mod about;
 mod format;
+mod host;
 mod http;
 mod mail;
 mod steps;

@@ -1,7 +1,8 @@
 //! Doing one step: what it sends, made of the issue and the finding.
 
 use super::about::{About, time};
-use super::format::{Action, HostCommand, Playbook, Step};
+use super::format::{Action, Playbook, Step};
+use super::host::HostOrder;
 use super::http::{Client, Failure, Outgoing};
 use super::mail::Mailer;
 use super::template::render;
@@ -60,7 +61,7 @@ enum Ready {
     },
     Note(Uuid, String),
     Open(Box<IssueOpening>),
-    Host(HostCommand),
+    Host(Box<HostOrder>),
 }
 
 impl Hands {
@@ -103,9 +104,11 @@ impl Hands {
                 let told = |change: picket_store::IssueChange| format!("issue {}", change.issue.id);
                 opened.map(told).map_err(of_store)
             }
-            Ready::Host(_) => Err(Failure::for_good(
-                "this server cannot act on hosts yet: see docs/playbooks.md",
-            )),
+            Ready::Host(order) => {
+                let cause = self.cause(run, now);
+                let patience = Duration::from_secs(step.timeout_seconds.into());
+                order.carry_out(&*self.store, &key, patience, &cause).await
+            }
         }
     }
 
@@ -152,7 +155,7 @@ impl Hands {
             }
             Ready::Note(issue, text) => json!({"issue": issue.to_string(), "note": text}),
             Ready::Open(opening) => json!({"title": opening.title, "host": opening.host}),
-            Ready::Host(command) => json!(command),
+            Ready::Host(order) => order.shown(),
         }
     }
 
@@ -262,12 +265,12 @@ impl Hands {
                     .ok_or_else(|| Failure::for_good("the finding is there no more"))?;
                 Ready::Open(Box::new(self.opening(row, ocsf, about.projects.clone())))
             }
-            Action::Command(command) => Ready::Host(command.clone()),
+            Action::Command(command) => Ready::Host(Box::new(HostOrder::of(command, about)?)),
         })
     }
 }
 
-fn of_store(why: picket_store::StoreError) -> Failure {
+pub(super) fn of_store(why: picket_store::StoreError) -> Failure {
     match why {
         picket_store::StoreError::NotFound { .. } | picket_store::StoreError::Invalid { .. } => {
             Failure::for_good(why.to_string())

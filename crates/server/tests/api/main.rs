@@ -17,6 +17,7 @@ mod findings;
 mod flood;
 mod fuzz;
 mod graph;
+mod host_actions;
 mod issues;
 mod lab;
 mod oidc;
@@ -92,6 +93,8 @@ suite! {
     graph:
         findings_and_issues_stand_in_the_graph,
         projects_hide_nodes_and_paths;
+    host_actions:
+        orders_are_checked_given_and_seen_by_those_who_may;
     playbooks:
         what_cannot_run_is_refused_by_field;
     files:

@@ -48,6 +48,7 @@ struct Names {
     /// To be approved, refused, ended.
     runs: [Uuid; 3],
     node: Uuid,
+    action: Uuid,
 }
 
 fn endpoint(
@@ -77,6 +78,8 @@ fn endpoint(
             .iter()
             .position(|known| *known == verb);
         names.runs[one.unwrap_or(0)].to_string()
+    } else if template.contains("/host-actions/") {
+        names.action.to_string()
     } else if template.contains("/sensors/") {
         names.sensor.to_string()
     } else if template.contains("/findings/") {
@@ -217,6 +220,9 @@ fn table(names: &Names) -> Vec<Endpoint> {
         get("/api/v1/playbooks", role(Viewer)),
         get("/api/v1/playbooks/{name}", role(Viewer)),
         get("/api/v1/playbooks/{name}/versions", role(Viewer)),
+        get("/api/v1/sensors/{id}/actions", role(Viewer)),
+        get("/api/v1/host-actions", role(Viewer)),
+        get("/api/v1/host-actions/{id}", role(Viewer)),
         get("/api/v1/playbook-runs", role(Viewer)),
         get("/api/v1/playbook-runs/{id}", role(Viewer)),
         shared(get("/api/v1/issues", role(Viewer))),
@@ -368,6 +374,20 @@ fn table(names: &Names) -> Vec<Endpoint> {
             204,
             why(),
         ),
+        call(
+            "POST",
+            "/api/v1/sensors/{id}/actions",
+            role(Armer),
+            202,
+            Some(world::kill_tree()),
+        ),
+        call(
+            "POST",
+            "/api/v1/host-actions/{id}/undo",
+            role(Responder),
+            202,
+            why(),
+        ),
         call("POST", "/api/v1/join-tokens", role(Admin), 201, why()),
         call("DELETE", "/api/v1/join-tokens/{id}", role(Admin), 204, None),
         call(
@@ -502,6 +522,11 @@ fn build(lab: &Lab) -> Names {
     });
     let node = world::graph(lab, &[project]);
     let runs = runs(lab);
+    let order = admin.post(
+        &format!("/api/v1/sensors/{sensor}/actions"),
+        world::isolate(),
+    );
+    let action = order.expect(202).json()["id"].as_str().unwrap().parse();
     lab.user("bob", &[]);
     let token = admin.post("/api/v1/users/bob/tokens", json!({"name": "old"}));
     let join = admin.post("/api/v1/join-tokens", json!({}));
@@ -515,6 +540,7 @@ fn build(lab: &Lab) -> Names {
         runs,
         token: token.expect(201).json()["id"].as_str().unwrap().to_owned(),
         node,
+        action: action.unwrap(),
     }
 }
 

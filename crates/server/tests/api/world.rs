@@ -42,6 +42,17 @@ pub fn define(client: &Client, kind: &str, name: &str, body: &str) -> String {
     made.expect(201).etag()
 }
 
+/// An order to cut a host off for a while.
+pub fn isolate() -> Value {
+    json!({"action": {"kind": "isolate_host"}, "lease_seconds": 60, "reason": "test"})
+}
+
+/// An order to end a process that is not there.
+pub fn kill_tree() -> Value {
+    let process = json!({"pid": 4_000_000, "start_ns": 1});
+    json!({"action": {"kind": "kill_tree", "process": process}, "reason": "test"})
+}
+
 /// The digest of what is known of a rule or policy.
 pub fn evidence(client: &Client, kind: &str, name: &str) -> String {
     let path = format!("/api/v1/{kind}/{name}/evidence");

@@ -19,6 +19,7 @@ mod definitions;
 mod digest;
 mod findings;
 mod graph;
+mod host_actions;
 mod issues;
 mod jobs;
 mod lab;
@@ -68,6 +69,9 @@ suite! {
         a_run_goes_on_where_it_was,
         too_many_runs_of_an_hour_are_one_row,
         a_run_that_is_ended_skips_the_rest;
+    host_actions:
+        an_order_is_given_once_and_answered_by_its_sensor,
+        what_is_not_answered_ends_and_old_ones_go;
     changes:
         a_change_is_told_to_every_replica,
         a_failed_change_is_not_told;
