@@ -27,6 +27,7 @@ test_packages='
 busybox-static   user space of test containers and guests
 g++              compiles libFuzzer, for the fuzz targets
 iproute2         network namespaces for tests
+nftables         cuts a network namespace of a test off
 postgresql       a server that tests of the store start for themselves
 python3-venv     runs schemathesis against the API
 qemu-system-x86  guests: other kernels, and tests that could harm a host

@@ -82,10 +82,14 @@ impl ProcessTable {
             .map(|entry| &*entry.process)
     }
 
-    /// The living processes that descend from that one, as they were forked.
+    /// The living processes that descend from that one, as they were forked. Its start
+    /// may be known from `/proc` alone, which counts in hundredths of a second.
     pub fn descendants(&self, of: ProcessKey) -> Vec<ProcessKey> {
+        const TICK_NS: u64 = 10_000_000;
+        let meant =
+            |key: ProcessKey| key.pid == of.pid && key.start_ns / TICK_NS == of.start_ns / TICK_NS;
         self.living()
-            .filter(|process| process.ancestors().any(|ancestor| ancestor.key == of))
+            .filter(|process| process.ancestors().any(|ancestor| meant(ancestor.key)))
             .map(|process| process.key)
             .collect()
     }

@@ -116,7 +116,7 @@ impl Simulated {
             will,
             seen: seen.clone(),
         });
-        let line = start(config, spool.clone(), bell, kept, host)?;
+        let line = start(config, spool.clone(), bell, kept, host, None)?;
         Ok(Simulated {
             line: Some(line),
             spool,
