@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::commands::control::{arm, disarm, stats, status};
-use crate::commands::remote::{apply, diff, export, findings, graph, issue, promote};
+use crate::commands::remote::{action, apply, diff, export, findings, graph, issue, promote};
 use crate::commands::{
     completion, config_check, explain, man, match_events, rules_check, rules_convert, rules_test,
     server,
@@ -151,6 +151,15 @@ enum Command {
         #[command(subcommand)]
         command: findings::Command,
     },
+    /// Act on a host: kill a process tree, collect forensics, quarantine a file, cut it off
+    #[command(
+        arg_required_else_help = true,
+        after_help = "Example:\n  picket action isolate --sensor 019a… --lease 3600 --reason 'case 7' --token-file ~/.picket-token"
+    )]
+    Action {
+        #[command(subcommand)]
+        command: action::Command,
+    },
     /// Work on issues: what findings opened for somebody to look at
     #[command(
         arg_required_else_help = true,
@@ -239,6 +248,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Export(args) => export::run(&args),
         Command::Graph { command } => graph::run(&command),
         Command::Findings { command } => findings::run(&command),
+        Command::Action { command } => action::run(&command),
         Command::Issue { command } => issue::run(&command),
         Command::Policy { command } => promote::run(promote::Subject::Policy, &command),
         Command::Rule { command } => promote::run(promote::Subject::Rule, &command),

@@ -13,6 +13,7 @@
 pub mod binary;
 pub mod cause;
 pub mod cgroup;
+pub mod console;
 pub mod container;
 pub mod dns;
 pub mod finding;

@@ -1,5 +1,6 @@
 //! Commands that talk to a server's API.
 
+pub mod action;
 pub mod apply;
 mod client;
 pub mod diff;
