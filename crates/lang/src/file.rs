@@ -15,6 +15,8 @@ pub(crate) struct Contents<'s> {
     pub(crate) names: Names<'s>,
     pub(crate) rules: Vec<Rc<Node<'s>>>,
     pub(crate) policies: Vec<Rc<Node<'s>>>,
+    /// Exceptions that stand apart from their rules.
+    pub(crate) exceptions: Vec<Rc<Node<'s>>>,
     /// The sources that hold rules.
     pub(crate) with_rules: HashSet<usize>,
 }
@@ -81,7 +83,7 @@ fn decode<'s>(source: usize, bytes: &'s [u8], limits: &Limits) -> Result<&'s str
     })
 }
 
-const KEYS: &[&str] = &["lists", "macros", "rules", "policies"];
+const KEYS: &[&str] = &["lists", "macros", "rules", "policies", "exceptions"];
 
 impl<'s> Contents<'s> {
     fn add(&mut self, document: &Rc<Node<'s>>, limits: &Limits, sink: &mut Sink) {
@@ -125,6 +127,14 @@ impl<'s> Contents<'s> {
         if let Some(policies) = keys.get("policies") {
             self.policies.extend(
                 yaml::list(policies, "`policies`", sink)
+                    .unwrap_or_default()
+                    .iter()
+                    .cloned(),
+            );
+        }
+        if let Some(exceptions) = keys.get("exceptions") {
+            self.exceptions.extend(
+                yaml::list(exceptions, "`exceptions`", sink)
                     .unwrap_or_default()
                     .iter()
                     .cloned(),

@@ -84,6 +84,7 @@ pub fn check_at(sources: &[Source], limits: &Limits, now_ns: Option<i64>) -> Che
         names,
         rules,
         policies,
+        exceptions,
         with_rules,
     } = file::read(sources, limits, &mut sink);
     let mut cx = Context {
@@ -100,6 +101,7 @@ pub fn check_at(sources: &[Source], limits: &Limits, now_ns: Option<i64>) -> Che
             .map(|source| (source.name.as_str(), Lines::new(&source.bytes)))
             .collect(),
         ids: HashMap::new(),
+        exceptions: rule::exceptions_apart(&exceptions, cx.sink),
         now_ns,
     };
     let mut checked = Checked::default();
@@ -109,6 +111,7 @@ pub fn check_at(sources: &[Source], limits: &Limits, now_ns: Option<i64>) -> Che
             checked.tests.push(loaded.tests);
         }
     }
+    rule::exceptions_of_nobody(&around, cx.sink);
     let known = policy::Rules::new(&checked.rules, &around.ids);
     let mut ids = HashMap::new();
     checked.policies = policies

@@ -210,7 +210,7 @@ problems! {
     // Policies.
     /// A policy's trigger selects nothing.
     "PK0601" Error EmptyTrigger => "the trigger names no rule, tag, category or severity";
-    /// A trigger names a rule that is not there.
+    /// A trigger, or an exception that stands apart, names a rule that is not there.
     "PK0602" Error UnknownRule { id: String } => "there is no rule `{id}`";
     /// No loaded rule has the category.
     "PK0603" Warning UnmatchedCategory { category: String } => "no rule here has the category `{category}`";

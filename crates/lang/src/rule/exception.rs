@@ -2,7 +2,7 @@
 
 use crate::check::{Context, Operand, Quantifier, Target, list_operands, resolve_any, test};
 use crate::condition::{OPERATORS, Op};
-use crate::diagnostics::{Diagnostic, Problem};
+use crate::diagnostics::{Diagnostic, Problem, Sink};
 use crate::ir::{self, Expr, Predicate, Span};
 use crate::source::SourceSpan;
 use crate::words;
@@ -13,18 +13,32 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 const KEYS: &[&str] = &["name", "fields", "comps", "values", "expires"];
+/// Of one that stands apart from its rule.
+const KEYS_APART: &[&str] = &["rule", "name", "fields", "comps", "values", "expires"];
 
-/// Checks a rule's `exceptions`.
+/// Which rule an exception is of that stands apart.
+pub(super) fn rule(node: &Node<'_>, sink: &mut Sink) -> Option<String> {
+    let keys = Keys::of(node, "an exception", KEYS_APART, sink)?;
+    let rule = keys.require("rule", sink)?;
+    yaml::text(rule, "`rule`", sink).map(str::to_owned)
+}
+
+/// Checks a rule's `exceptions`, and those of it that stand apart.
 pub(super) fn check(
     cx: &mut Context<'_>,
-    node: &Node<'_>,
+    own: Option<&Node<'_>>,
+    apart: &[Rc<Node<'_>>],
     classes: &[EventClass],
     now_ns: Option<i64>,
 ) -> Vec<ir::Exception> {
     let mut names = HashMap::new();
     let mut exceptions = Vec::new();
-    for node in yaml::list(node, "`exceptions`", cx.sink).unwrap_or_default() {
-        exceptions.extend(exception(cx, node, classes, now_ns, &mut names));
+    let own = own.and_then(|node| yaml::list(node, "`exceptions`", cx.sink));
+    for node in own.unwrap_or_default() {
+        exceptions.extend(exception(cx, node, KEYS, classes, now_ns, &mut names));
+    }
+    for node in apart {
+        exceptions.extend(exception(cx, node, KEYS_APART, classes, now_ns, &mut names));
     }
     exceptions
 }
@@ -40,11 +54,12 @@ struct Column {
 fn exception(
     cx: &mut Context<'_>,
     node: &Node<'_>,
+    known: &'static [&'static str],
     classes: &[EventClass],
     now_ns: Option<i64>,
     names: &mut HashMap<String, SourceSpan>,
 ) -> Option<ir::Exception> {
-    let keys = Keys::of(node, "an exception", KEYS, cx.sink)?;
+    let keys = Keys::of(node, "an exception", known, cx.sink)?;
     let name_node = keys.require("name", cx.sink);
     let name = name_node.and_then(|node| yaml::text(node, "`name`", cx.sink));
     if let (Some(name), Some(node)) = (name, name_node) {

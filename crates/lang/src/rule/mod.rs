@@ -1,7 +1,7 @@
 //! Rules: a mapping's keys to a checked rule and its tests.
 
 use crate::check::{self, Context, Scope};
-use crate::diagnostics::{Diagnostic, Problem, Sink};
+use crate::diagnostics::{Diagnostic, Problem, Sink, nearest};
 use crate::ir;
 use crate::source::{Lines, SourceSpan};
 use crate::suite::{self, RuleTests};
@@ -10,6 +10,7 @@ use crate::yaml::{self, Keys, Node};
 use picket_model::rule::{Origin, Outputs, RuleInfo};
 use picket_model::{EventClass, Severity};
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 mod exception;
@@ -45,8 +46,37 @@ pub(crate) struct Surroundings<'s> {
     pub(crate) files: Vec<(&'s str, Lines<'s>)>,
     /// Ids so far, of rules with errors too.
     pub(crate) ids: HashMap<String, SourceSpan>,
+    /// Exceptions that stand apart, by their rules' ids, until their rule is checked.
+    pub(crate) exceptions: HashMap<String, Vec<Rc<Node<'s>>>>,
     /// The present, if known.
     pub(crate) now_ns: Option<i64>,
+}
+
+/// Whose the exceptions are that stand apart from their rules.
+pub(crate) fn exceptions_apart<'s>(
+    nodes: &[Rc<Node<'s>>],
+    sink: &mut Sink,
+) -> HashMap<String, Vec<Rc<Node<'s>>>> {
+    let mut apart: HashMap<String, Vec<Rc<Node<'s>>>> = HashMap::new();
+    for node in nodes {
+        if let Some(rule) = exception::rule(node, sink) {
+            apart.entry(rule).or_default().push(node.clone());
+        }
+    }
+    apart
+}
+
+/// Reports exceptions of rules that are not there.
+pub(crate) fn exceptions_of_nobody(around: &Surroundings<'_>, sink: &mut Sink) {
+    let mut left: Vec<_> = around.exceptions.iter().collect();
+    left.sort_by_key(|(rule, _)| *rule);
+    for (rule, nodes) in left {
+        let near = nearest(rule, around.ids.keys().map(String::as_str));
+        for node in nodes {
+            let problem = Problem::UnknownRule { id: rule.clone() };
+            sink.push(Diagnostic::new(&problem, node.span.clone()).suggest(near));
+        }
+    }
 }
 
 /// Checks one rule. Nothing if it has errors, which have been reported, or is
@@ -67,10 +97,14 @@ pub(crate) fn check(
     let condition = keys
         .require("condition", cx.sink)
         .and_then(|node| condition(cx, node, known));
-    let exceptions = match (keys.get("exceptions"), known) {
-        (Some(node), Some(classes)) => exception::check(cx, node, classes, around.now_ns),
-        _ => Vec::new(),
-    };
+    let apart = info
+        .as_ref()
+        .and_then(|info| around.exceptions.remove(&info.id))
+        .unwrap_or_default();
+    let exceptions = known.map_or_else(Vec::new, |classes| {
+        let own = keys.get("exceptions").map(|node| &**node);
+        exception::check(cx, own, &apart, classes, around.now_ns)
+    });
     let tests = match (keys.get("tests"), known) {
         (Some(node), Some(classes)) => suite::read(node, classes, &around.files, cx.sink),
         _ => Vec::new(),
