@@ -12,6 +12,7 @@ pub mod auth;
 pub mod backup;
 pub mod config;
 pub mod digest;
+mod exceptions;
 mod files;
 pub mod http;
 pub mod intake;

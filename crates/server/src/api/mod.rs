@@ -13,6 +13,7 @@ mod audit;
 mod bundles;
 mod definitions;
 mod evidence;
+mod exceptions;
 mod export;
 mod extract;
 mod findings;

@@ -1,7 +1,7 @@
 //! Every route, and the description made of them.
 
 use super::{
-    App, apply, audit, bundles, definitions, evidence, export, findings, graph, guard,
+    App, apply, audit, bundles, definitions, evidence, exceptions, export, findings, graph, guard,
     host_actions, issue_notes, issue_stream, issues, join_tokens, live, me, oidc, ops, playbooks,
     problem, projects, rollouts, sensors, session, tokens, users,
 };
@@ -65,6 +65,16 @@ fn v1() -> OpenApiRouter<App> {
         .routes(routes!(rule_stage::set_stage))
         .routes(routes!(evidence::of_rule))
         .routes(routes!(sensors::of_rule))
+        .routes(routes!(exceptions::list))
+        .routes(routes!(exceptions::create))
+        .routes(routes!(exceptions::preview::preview))
+        .routes(routes!(
+            exceptions::get,
+            exceptions::change,
+            exceptions::delete
+        ))
+        .routes(routes!(exceptions::propose::of_finding))
+        .routes(routes!(exceptions::propose::of_issue))
         .routes(routes!(policies::list, policies::create))
         .routes(routes!(policies::get, policies::change, policies::delete))
         .routes(routes!(policies::versions))

@@ -6,7 +6,7 @@
 //! that text that it was armed on.
 
 use super::apply::{Key, RuleFile, rank, take_apart};
-use super::definitions::{Entry, check_scopes, entry, first_stage, judge};
+use super::definitions::{Entry, check_scopes, entries, first_stage, judge};
 use super::problem::Problem;
 use super::values::now;
 use picket_store::{Cause, Content, Definition, Kind, PageSize, Stage, Store, StoreError, limits};
@@ -93,9 +93,8 @@ async fn step(
 /// Whether the whole is right with the steps, and nothing that is armed says something
 /// else (by a list or macro).
 async fn judge_all(store: &dyn Store, steps: &[Step]) -> Result<(), Problem> {
-    let mut stored = crate::stored::definitions(store, None).await?;
-    stored.retain(|definition| definition.kind.is_rule_file());
-    let before: Vec<Entry> = stored.iter().map(entry).collect();
+    let stored = crate::stored::definitions(store, None).await?;
+    let before: Vec<Entry> = entries(&stored);
     let mut after = before.clone();
     for step in steps {
         match step {
@@ -105,6 +104,7 @@ async fn judge_all(store: &dyn Store, steps: &[Step]) -> Result<(), Problem> {
                 stage: seeded_stage(*kind),
                 body: body.clone(),
                 projects: Vec::new(),
+                bound: None,
             }),
             Step::Changed(known, body) => after
                 .iter_mut()

@@ -8,6 +8,7 @@
 
 use super::fit::Rules;
 use super::yaml;
+use crate::exceptions::in_place;
 use picket_lang::{Checked, Source, check};
 use picket_model::Policy;
 use picket_proto::bundle::RuleFile;
@@ -38,7 +39,9 @@ pub struct Library {
 impl Library {
     /// Checks them. Drafts too, so that a policy may name a rule that is one.
     pub fn of(mut definitions: Vec<Definition>) -> Library {
-        definitions.retain(|definition| definition.kind.is_rule_file() && !definition.deleted);
+        definitions
+            .retain(|one| !one.deleted && (one.kind.is_rule_file() || one.kind == Kind::Exception));
+        let mut definitions = in_place(definitions);
         definitions.sort_by(|one, other| {
             (place(one.kind), &one.name).cmp(&(place(other.kind), &other.name))
         });
@@ -168,8 +171,9 @@ fn place(kind: Kind) -> u8 {
     match kind {
         Kind::List => 0,
         Kind::Rule => 1,
-        Kind::Policy => 2,
-        Kind::Project | Kind::Playbook => 3,
+        Kind::Exception => 2,
+        Kind::Policy => 3,
+        Kind::Project | Kind::Playbook => 4,
     }
 }
 
@@ -178,6 +182,7 @@ fn file_name(definition: &Definition) -> String {
         Kind::List => "lists",
         Kind::Rule => "rules",
         Kind::Policy => "policies",
+        Kind::Exception => "exceptions",
         // None of them goes out.
         Kind::Project | Kind::Playbook => "projects",
     };

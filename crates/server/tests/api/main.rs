@@ -11,6 +11,7 @@
 mod backups;
 mod client;
 mod evidence;
+mod exceptions;
 mod exports;
 mod files;
 mod findings;
@@ -93,6 +94,9 @@ suite! {
     graph:
         findings_and_issues_stand_in_the_graph,
         projects_hide_nodes_and_paths;
+    exceptions:
+        a_preview_is_what_an_exception_then_hides,
+        exceptions_are_proposed_bound_and_owned;
     host_actions:
         orders_are_checked_given_and_seen_by_those_who_may;
     playbooks:

@@ -61,6 +61,8 @@ fn endpoint(
 ) -> Endpoint {
     let name = if template.contains("/users/") {
         "bob"
+    } else if template.contains("/exceptions/{name}") {
+        "known"
     } else if template.contains("/rules/") {
         "web-shell"
     } else if template.contains("/policies/") {
@@ -220,6 +222,38 @@ fn table(names: &Names) -> Vec<Endpoint> {
         get("/api/v1/playbooks", role(Viewer)),
         get("/api/v1/playbooks/{name}", role(Viewer)),
         get("/api/v1/playbooks/{name}/versions", role(Viewer)),
+        shared(get("/api/v1/exceptions", role(Viewer))),
+        get("/api/v1/exceptions/{name}", role(Viewer)),
+        get("/api/v1/findings/{id}/exception-proposals", role(Viewer)),
+        get("/api/v1/issues/{id}/exception-proposals", role(Viewer)),
+        call(
+            "POST",
+            "/api/v1/rules/{name}/exceptions/preview",
+            role(Viewer),
+            200,
+            Some(world::exception("new-one")),
+        ),
+        call(
+            "POST",
+            "/api/v1/rules/{name}/exceptions",
+            role(Author),
+            201,
+            Some(world::exception("new-one")),
+        ),
+        call(
+            "PUT",
+            "/api/v1/exceptions/{name}",
+            role(Author),
+            200,
+            Some(world::exception("known")),
+        ),
+        call(
+            "DELETE",
+            "/api/v1/exceptions/{name}",
+            role(Author),
+            204,
+            None,
+        ),
         get("/api/v1/sensors/{id}/actions", role(Viewer)),
         get("/api/v1/host-actions", role(Viewer)),
         get("/api/v1/host-actions/{id}", role(Viewer)),
@@ -486,6 +520,10 @@ fn build(lab: &Lab) -> Names {
         "web-shell",
         &rule("web-shell", "payments", "process.name in $shells"),
     );
+    let known = world::exception("known");
+    admin
+        .post("/api/v1/rules/web-shell/exceptions", known)
+        .expect(201);
     world::define(
         admin,
         "policies",

@@ -42,6 +42,14 @@ pub fn define(client: &Client, kind: &str, name: &str, body: &str) -> String {
     made.expect(201).etag()
 }
 
+/// What a rule about shells is to leave alone for a day.
+pub fn exception(name: &str) -> Value {
+    let day = std::time::Duration::from_secs(86_400);
+    let end = jiff::Timestamp::now() + day;
+    json!({"name": name, "fields": ["process.path"], "values": [["/opt/known/sh"]],
+        "expires_at": end.to_string(), "reason": "test"})
+}
+
 /// An order to cut a host off for a while.
 pub fn isolate() -> Value {
     json!({"action": {"kind": "isolate_host"}, "lease_seconds": 60, "reason": "test"})

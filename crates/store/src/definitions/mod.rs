@@ -22,16 +22,19 @@ pub enum Kind {
     Project,
     /// What is done about findings and issues by itself.
     Playbook,
+    /// What a rule leaves alone.
+    Exception,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 5] = [
+    pub const ALL: [Kind; 6] = [
         Kind::Rule,
         Kind::Policy,
         Kind::List,
         Kind::Project,
         Kind::Playbook,
+        Kind::Exception,
     ];
 
     /// Whether its body is a rule file, checked together with all others.
@@ -47,6 +50,7 @@ impl Kind {
             Kind::List => "list",
             Kind::Project => "project",
             Kind::Playbook => "playbook",
+            Kind::Exception => "exception",
         }
     }
 
@@ -216,7 +220,7 @@ impl Content {
 
 /// Lists and projects have no life cycle of their own.
 pub(crate) fn check_step(kind: Kind, id: Uuid, from: Option<Stage>, to: Stage) -> Result<()> {
-    let free = matches!(kind, Kind::List | Kind::Project);
+    let free = matches!(kind, Kind::List | Kind::Project | Kind::Exception);
     let allowed = match from {
         None => to == Stage::Draft,
         Some(from) => from.may_become(to),

@@ -6,6 +6,7 @@
 
 use super::requests::file_name;
 use crate::api::problem::{Code, Diagnostic, Problem};
+use crate::exceptions::digest;
 use picket_lang::{Checked, Limits, Source, ir};
 use picket_model::rule::Origin;
 use picket_model::{Policy, policy};
@@ -25,6 +26,22 @@ pub(in crate::api) struct Entry {
     pub(in crate::api) body: String,
     /// As stored; of a changed entry, as before.
     pub(in crate::api) projects: Vec<Uuid>,
+    /// Of an exception: its rule's name, and the digest of the text that it is for.
+    pub(in crate::api) bound: Option<(String, String)>,
+}
+
+/// Without exceptions whose rules are gone or say something else.
+pub(in crate::api) fn settled(entries: &[Entry]) -> Vec<Entry> {
+    let rules: BTreeMap<&str, String> = entries
+        .iter()
+        .filter(|entry| entry.kind == Kind::Rule)
+        .map(|entry| (entry.name.as_str(), digest(&entry.body)))
+        .collect();
+    let holds = |entry: &&Entry| match &entry.bound {
+        None => true,
+        Some((rule, text)) => rules.get(rule.as_str()) == Some(text),
+    };
+    entries.iter().filter(holds).cloned().collect()
 }
 
 impl Entry {
@@ -118,6 +135,7 @@ enum Armed {
 }
 
 fn judge_now(before: &[Entry], after: &[Entry]) -> Result<Judgement, Problem> {
+    let (before, after) = (&settled(before)[..], &settled(after)[..]);
     let known: BTreeMap<String, &Entry> =
         before.iter().map(|entry| (entry.file(), entry)).collect();
     let changed: BTreeSet<String> = after
@@ -200,7 +218,7 @@ fn shape(entry: &Entry, whole: &Whole) -> Result<Vec<String>, Problem> {
     let found = match (entry.kind, rules.as_slice(), policies.as_slice()) {
         (Kind::Rule, [rule], []) => Some((&rule.id, &rule.projects)),
         (Kind::Policy, [], [policy]) => Some((&policy.id, &policy.projects)),
-        (Kind::List, [], []) => return Ok(Vec::new()),
+        (Kind::List | Kind::Exception, [], []) => return Ok(Vec::new()),
         _ => None,
     };
     let Some((id, projects)) = found else {
@@ -237,6 +255,7 @@ mod tests {
             stage,
             body: body.to_owned(),
             projects: Vec::new(),
+            bound: None,
         }
     }
 

@@ -10,9 +10,9 @@ mod routes;
 mod scopes;
 mod write;
 
-pub(super) use library::{Entry, judge};
+pub(super) use library::{Entry, judge, settled};
 pub(super) use requests::{DeleteQuery, StageName, VersionView, file_name};
 pub(super) use resource::{all, etag, named, unified, version_page};
 pub(super) use routes::{lists, policies, policy_stage, rule_stage, rules};
 pub(super) use scopes::check_scopes;
-pub(super) use write::{authorise, check_name, entry, first_stage, project_ids, stored_entries};
+pub(super) use write::{authorise, check_name, entries, first_stage, project_ids, stored_entries};

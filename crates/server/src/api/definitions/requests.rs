@@ -190,6 +190,7 @@ pub(in crate::api) fn file_name(kind: Kind, name: &str) -> String {
         Kind::List => "lists",
         Kind::Project => "projects",
         Kind::Playbook => "playbooks",
+        Kind::Exception => "exceptions",
     };
     format!("{folder}/{name}.yaml")
 }

@@ -35,6 +35,12 @@ fn shares_from_afar(entry: &Entry) -> bool {
 }
 
 fn check_now(before: &[Entry], after: &[Entry]) -> Result<(), Problem> {
+    // What is bound to a rule goes where the rule goes.
+    let apart = |entries: &[Entry]| -> Vec<Entry> {
+        let own = entries.iter().filter(|entry| entry.kind != Kind::Exception);
+        own.cloned().collect()
+    };
+    let (before, after) = (&apart(before)[..], &apart(after)[..]);
     let (was, is) = (library(before), library(after));
     let projects = after.iter().flat_map(|entry| &entry.projects);
     let alone: BTreeSet<Uuid> = projects.copied().collect();
@@ -88,6 +94,7 @@ mod tests {
                  'shell'}}]\n{rest}"
             ),
             projects: projects.to_vec(),
+            bound: None,
         }
     }
 

@@ -11,7 +11,9 @@ use crate::api::projects::Names;
 use crate::api::values::ETag;
 use crate::api::who::Who;
 use crate::auth::Permission;
+use crate::exceptions::{Exception, in_place};
 use picket_store::{Cause, Content, Definition, Kind, Stage, Uuid, limits};
+use std::collections::HashMap;
 
 /// Bytes of a name.
 const MAX_NAME: usize = 128;
@@ -50,9 +52,29 @@ pub(in crate::api) async fn stored_entries(
     app: &App,
 ) -> Result<(Vec<Definition>, Vec<Entry>), Problem> {
     let mut definitions = all(app, None).await?;
+    let entries = entries(&definitions);
     definitions.retain(|definition| definition.kind.is_rule_file());
-    let entries = definitions.iter().map(entry).collect();
     Ok((definitions, entries))
+}
+
+/// What the rule language checks together, of all that is stored.
+pub(in crate::api) fn entries(definitions: &[Definition]) -> Vec<Entry> {
+    let checked = |one: &&Definition| one.kind.is_rule_file() || one.kind == Kind::Exception;
+    let checked = definitions.iter().filter(checked).cloned().collect();
+    let bound: HashMap<Uuid, (String, String)> = definitions
+        .iter()
+        .filter(|one| one.kind == Kind::Exception)
+        .filter_map(|one| {
+            let exception = Exception::parse(&one.content.body).ok()?;
+            Some((one.id, (exception.rule, exception.rule_text)))
+        })
+        .collect();
+    let placed = in_place(checked);
+    let entries = placed.iter().map(|one| Entry {
+        bound: bound.get(&one.id).cloned(),
+        ..entry(one)
+    });
+    entries.collect()
 }
 
 /// One of them.
@@ -63,6 +85,7 @@ pub(in crate::api) fn entry(definition: &Definition) -> Entry {
         stage: definition.content.stage,
         body: definition.content.body.clone(),
         projects: definition.content.projects.clone(),
+        bound: None,
     }
 }
 
@@ -136,6 +159,7 @@ pub(super) async fn create(
         stage: first_stage(kind),
         body: new.body,
         projects: Vec::new(),
+        bound: None,
     };
     let mut after = before.clone();
     after.push(made.clone());

@@ -1,0 +1,111 @@
+//! Past findings, judged again: by the engine that sensors have, on the event that the
+//! finding holds, with an exception and without.
+
+use crate::api::definitions::{Entry, judge, settled};
+use crate::api::problem::Problem;
+use picket_engine::{Program, Scratch, Verdicts};
+use picket_lang::{Limits, Source, check};
+use picket_model::{Event, ocsf};
+use picket_store::limits;
+use serde_json::Value;
+
+/// What becomes of a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// It would not have been made.
+    Hidden,
+    /// It would have been made all the same.
+    Kept,
+    /// The rule as it is now does not match it, exception or not.
+    Unmatched,
+    /// Its event cannot be read, or lacks what decides.
+    Unjudged,
+}
+
+/// A rule without an exception, and with it.
+pub(super) struct Lens {
+    bare: Judge,
+    with: Judge,
+}
+
+struct Judge {
+    program: Program,
+    scratch: Scratch,
+    verdicts: Verdicts,
+}
+
+impl Judge {
+    fn of(rule: picket_lang::ir::Rule) -> Judge {
+        let program = Program::compile(vec![rule]);
+        Judge {
+            scratch: program.scratch(),
+            program,
+            verdicts: Verdicts::default(),
+        }
+    }
+
+    /// None: it cannot be said.
+    fn matches(&mut self, event: &Event) -> Option<bool> {
+        self.verdicts.clear();
+        self.program
+            .evaluate(event, &mut self.scratch, &mut self.verdicts);
+        if self.verdicts.undecided.is_empty() {
+            Some(!self.verdicts.matched.is_empty())
+        } else {
+            None
+        }
+    }
+}
+
+/// The event that a finding is about.
+pub(super) fn event(finding: &Value) -> Option<Event> {
+    let evidence = finding.pointer("/evidences/0")?;
+    ocsf::event_from_json(evidence.to_string().as_bytes(), 1).ok()
+}
+
+impl Lens {
+    /// For the rule and the exception of that name among the entries. An error if the
+    /// exception is wrong.
+    pub(super) async fn new(
+        before: Vec<Entry>,
+        after: Vec<Entry>,
+        rule: String,
+        exception: String,
+    ) -> Result<Lens, Problem> {
+        judge(before, after.clone()).await?;
+        tokio::task::spawn_blocking(move || Lens::ground(&after, &rule, &exception))
+            .await
+            .map_err(Problem::internal)?
+    }
+
+    fn ground(entries: &[Entry], rule: &str, exception: &str) -> Result<Lens, Problem> {
+        let sources: Vec<Source> = settled(entries)
+            .iter()
+            .map(|entry| Source::new(entry.file(), entry.body.as_bytes()))
+            .collect();
+        let limits = Limits {
+            file_bytes: limits::MAX_BODY,
+            ..Limits::default()
+        };
+        let rules = check(&sources, &limits).rules;
+        let found = rules.into_iter().find(|one| one.info.id == rule);
+        let with = found.ok_or_else(|| {
+            Problem::invalid(format!("the rule {rule} is wrong or not enabled by itself"))
+        })?;
+        let mut bare = with.clone();
+        bare.exceptions.retain(|one| one.name != exception);
+        Ok(Lens {
+            bare: Judge::of(bare),
+            with: Judge::of(with),
+        })
+    }
+
+    pub(super) fn judge(&mut self, event: &Event) -> Seen {
+        match (self.bare.matches(event), self.with.matches(event)) {
+            (Some(true), Some(false)) => Seen::Hidden,
+            (Some(true), Some(true)) => Seen::Kept,
+            (Some(false), _) => Seen::Unmatched,
+            _ => Seen::Unjudged,
+        }
+    }
+}
