@@ -1,7 +1,9 @@
 //! The command line.
 
 use crate::commands::control::{arm, disarm, stats, status};
-use crate::commands::remote::{action, apply, diff, export, findings, graph, issue, promote};
+use crate::commands::remote::{
+    action, apply, diff, exception, export, findings, graph, issue, promote,
+};
 use crate::commands::{
     completion, config_check, explain, man, match_events, rules_check, rules_convert, rules_test,
     server,
@@ -151,6 +153,15 @@ enum Command {
         #[command(subcommand)]
         command: findings::Command,
     },
+    /// See what rules leave alone, propose and preview exceptions, quiet what floods
+    #[command(
+        arg_required_else_help = true,
+        after_help = "Example:\n  picket exception noisy --token-file ~/.picket-token"
+    )]
+    Exception {
+        #[command(subcommand)]
+        command: exception::Command,
+    },
     /// Act on a host: kill a process tree, collect forensics, quarantine a file, cut it off
     #[command(
         arg_required_else_help = true,
@@ -248,6 +259,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Export(args) => export::run(&args),
         Command::Graph { command } => graph::run(&command),
         Command::Findings { command } => findings::run(&command),
+        Command::Exception { command } => exception::run(&command),
         Command::Action { command } => action::run(&command),
         Command::Issue { command } => issue::run(&command),
         Command::Policy { command } => promote::run(promote::Subject::Policy, &command),

@@ -51,7 +51,7 @@ pub use evidence::{
 };
 pub use findings::{
     Delivered, FindingColumns, FindingCursor, FindingFilter, FindingRow, Findings, Fingerprint,
-    Keep, NewFinding, Tally,
+    Keep, NewFinding, RuleRate, Tally,
 };
 pub use graph::{
     Direction, EdgeKind, Graph, GraphEdge, GraphNode, GraphPath, GraphPlace, GraphView,

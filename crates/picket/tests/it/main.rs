@@ -4,6 +4,7 @@
 
 mod actions;
 mod control;
+mod exceptions;
 mod explain;
 mod golden;
 mod issues;

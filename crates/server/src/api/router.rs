@@ -65,6 +65,7 @@ fn v1() -> OpenApiRouter<App> {
         .routes(routes!(rule_stage::set_stage))
         .routes(routes!(evidence::of_rule))
         .routes(routes!(sensors::of_rule))
+        .routes(routes!(exceptions::noisy::list))
         .routes(routes!(exceptions::list))
         .routes(routes!(exceptions::create))
         .routes(routes!(exceptions::preview::preview))

@@ -168,6 +168,55 @@ pub fn a_preview_is_what_an_exception_then_hides(lab: &mut Lab) {
     }
 }
 
+pub fn a_rule_that_floods_is_told_with_what_would_quiet_it(lab: &mut Lab) {
+    let admin = &lab.admin;
+    let rule = world::rule("shells", "", CONDITION);
+    world::define(admin, "rules", "shells", &rule);
+    world::stage(admin, "rules", "shells", "simulate");
+    // Sixteen of cron's, and four others.
+    let mut events: Vec<Event> = (0..20)
+        .map(|number| match number {
+            0..16 => event(number, "/bin/sh", "/usr/sbin/cron"),
+            _ => event(number, &format!("/opt/{number}/sh"), "/usr/sbin/nginx"),
+        })
+        .collect();
+    let recent = jiff::Timestamp::now().as_microsecond() * 1000 - 60_000_000_000;
+    for (event, number) in events.iter_mut().zip(0..) {
+        event.time_ns = recent / 1_000_000 * 1_000_000 + number * 1_000_000;
+    }
+    found(lab, &events);
+    let noisy = |per_hour: u32| {
+        let path = format!("/api/v1/noisy-rules?per_hour={per_hour}");
+        admin.get(&path).expect(200).json()
+    };
+    assert_eq!(noisy(20), json!([]));
+    let told = noisy(5);
+    let one = &told[0];
+    assert_eq!(
+        (&one["rule"], &one["findings"]),
+        (&json!("shells"), &json!(20))
+    );
+    let exceptions = one["exceptions"].as_array().unwrap();
+    assert!(!exceptions.is_empty() && exceptions.len() <= 3, "{told:#}");
+    let first = &exceptions[0];
+    assert_eq!(
+        first["fields"],
+        json!(["process.path", "actor.process.path"]),
+        "{told:#}"
+    );
+    assert_eq!(first["values"], json!([["/bin/sh", "/usr/sbin/cron"]]));
+    assert_eq!(
+        (&first["hides"], &first["left_per_hour"]),
+        (&json!(16), &json!(4.0))
+    );
+    // Made, it does what was told.
+    let mut body = world::exception("cron");
+    body["fields"] = first["fields"].clone();
+    body["values"] = first["values"].clone();
+    let shown = admin.post("/api/v1/rules/shells/exceptions/preview", body);
+    assert_eq!(shown.expect(200).json()["hidden"], 16);
+}
+
 pub fn exceptions_are_proposed_bound_and_owned(lab: &mut Lab) {
     let admin = &lab.admin;
     let rule = world::rule("shells", "", CONDITION);

@@ -96,6 +96,7 @@ suite! {
         projects_hide_nodes_and_paths;
     exceptions:
         a_preview_is_what_an_exception_then_hides,
+        a_rule_that_floods_is_told_with_what_would_quiet_it,
         exceptions_are_proposed_bound_and_owned;
     host_actions:
         orders_are_checked_given_and_seen_by_those_who_may;

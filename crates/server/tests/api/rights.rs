@@ -222,6 +222,7 @@ fn table(names: &Names) -> Vec<Endpoint> {
         get("/api/v1/playbooks", role(Viewer)),
         get("/api/v1/playbooks/{name}", role(Viewer)),
         get("/api/v1/playbooks/{name}/versions", role(Viewer)),
+        get("/api/v1/noisy-rules", role(Viewer)),
         shared(get("/api/v1/exceptions", role(Viewer))),
         get("/api/v1/exceptions/{name}", role(Viewer)),
         get("/api/v1/findings/{id}/exception-proposals", role(Viewer)),

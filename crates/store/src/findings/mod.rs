@@ -2,12 +2,15 @@
 //! deleted when there are too many.
 
 mod filter;
+mod rates;
 mod retention;
 mod sql;
 mod write;
 
 pub(crate) use sql::severity_of_row;
 pub(crate) use write::insert_rows;
+
+pub use rates::RuleRate;
 
 use crate::basics::{Micros, Uuid};
 use crate::error::Result;
@@ -195,6 +198,10 @@ pub trait Findings: Send + Sync {
     /// The OCSF of some findings, at most a page of them; those that are not there
     /// any more are left out.
     async fn findings_ocsf(&self, ids: &[Uuid]) -> Result<Vec<(Uuid, Value)>>;
+
+    /// Which rules made how many findings since then, the most first; of the newest
+    /// 100,000 findings.
+    async fn rule_rates(&self, since: Micros) -> Result<Vec<RuleRate>>;
 
     /// How many there are.
     async fn findings_tally(&self) -> Result<Tally>;

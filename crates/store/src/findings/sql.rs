@@ -2,7 +2,7 @@
 
 use super::{
     Delivered, FindingColumns, FindingCursor, FindingFilter, FindingRow, Findings, Fingerprint,
-    Keep, NewFinding, Tally, filter, retention, write,
+    Keep, NewFinding, RuleRate, Tally, filter, rates, retention, write,
 };
 use crate::basics::{Micros, Uuid};
 use crate::db::{Backend, Columns, Link, One, Record, in_dialect, sql};
@@ -158,6 +158,10 @@ impl<B: Backend> Findings for SqlStore<B> {
         let statement = in_dialect("reading findings' JSON", B::Link::DIALECT, &query);
         let rows = self.0.read().await?.fetch::<Body>(statement).await?;
         Ok(rows.into_iter().map(|Body(id, ocsf)| (id, ocsf)).collect())
+    }
+
+    async fn rule_rates(&self, since: Micros) -> Result<Vec<RuleRate>> {
+        rates::read(&mut self.0.read().await?, since).await
     }
 
     async fn findings_tally(&self) -> Result<Tally> {

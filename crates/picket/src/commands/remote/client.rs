@@ -129,6 +129,16 @@ impl Client {
         self.answer(request.send_json(body))
     }
 
+    /// Deletes what was read with this tag.
+    pub fn delete(&self, path: &str, tag: &str) -> Result<Value, Refused> {
+        let request = self
+            .agent
+            .delete(format!("{}{path}", self.server))
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("if-match", tag);
+        self.answer(request.call())
+    }
+
     /// Asks for something of any size, which is read as it comes: no end of it is
     /// awaited for longer than anybody waits.
     pub fn download(&self, path: &str) -> Result<ureq::BodyReader<'static>, Refused> {

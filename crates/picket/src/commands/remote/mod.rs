@@ -4,6 +4,7 @@ pub mod action;
 pub mod apply;
 mod client;
 pub mod diff;
+pub mod exception;
 pub mod export;
 pub mod findings;
 pub mod graph;

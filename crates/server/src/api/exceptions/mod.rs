@@ -4,6 +4,7 @@
 //! arm, as any other such change (`docs/adr/0014-…`).
 
 mod lens;
+pub(super) mod noisy;
 pub(super) mod preview;
 pub(super) mod propose;
 

@@ -177,7 +177,8 @@ fn shared(events: &[Event]) -> Vec<(&'static str, Value)> {
         .collect()
 }
 
-fn known(event: &Event, field: Field) -> Option<Value> {
+/// A field's value as an exception writes it.
+pub(super) fn known(event: &Event, field: Field) -> Option<Value> {
     match event.value(field).known()? {
         FieldValue::Str(text) => Some(json!(text)),
         FieldValue::Int(number) => Some(json!(number)),
