@@ -171,6 +171,10 @@ impl Client {
             .with_context(|| format!("cannot reach {server}"))
             .map_err(Refused::Failed)?;
         let status = response.status();
+        // Done, and nothing to say.
+        if status == ureq::http::StatusCode::NO_CONTENT {
+            return Ok(Value::Null);
+        }
         let body = response.body_mut().with_config().limit(ANSWER);
         let body: Value = body
             .read_json()
