@@ -8,6 +8,11 @@ use picket_e2e::{Cause, Scratch, Sensor, needs_root, wait};
 use serde_json::{Value, json};
 
 #[path = "../../../crates/server/tests/api/receiver.rs"]
+#[expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test's receiver that cannot go on should panic"
+)]
 mod receiver;
 
 /// The receiver's and the server's.

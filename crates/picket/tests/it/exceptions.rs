@@ -28,8 +28,8 @@ fn an_exception_is_previewed_made_listed_and_removed() {
             in_an_hour()
         )
     };
-    bench.write("cron.json", &body("process.path"));
-    bench.write("wrong.json", &body("process.pth"));
+    bench.write("cron.json", body("process.path"));
+    bench.write("wrong.json", body("process.pth"));
     let server = Server::start(&bench);
     let url = server.log_in(&bench);
     let run = |args: &[&str]| {
