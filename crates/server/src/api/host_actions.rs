@@ -8,14 +8,14 @@ use super::App;
 use super::extract::{Json, Path, Query};
 use super::problem::{Code, Problem};
 use super::sensors::seen;
-use super::values::{Page, PageQuery, Time, cursor, id, now, page_size, single};
+use super::values::{Page, PageQuery, Time, cursor, id, now, page_size, part, parts};
 use super::who::Who;
 use crate::auth::Permission;
 use crate::fleet::{ORDER_SECONDS, new_order, undoing};
 use axum::extract::State;
 use axum::http::StatusCode;
 use picket_proto::order::{Action, Kind, MAX_LIFE_SECONDS};
-use picket_store::{HostAction, HostActionFilter, HostActionState, Uuid, new_id};
+use picket_store::{HostAction, HostActionFilter, HostActionState, new_id};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -249,12 +249,20 @@ async fn listed(
     filter: &HostActionFilter,
     page: &PageQuery,
 ) -> Result<Json<Page<HostActionView>>, Problem> {
-    let before = single::<Uuid>(page.cursor.as_deref())?;
+    let before = match &page.cursor {
+        None => None,
+        Some(cursor) => {
+            let [time, id] = parts(cursor)?;
+            Some((part(&time)?, part(&id)?))
+        }
+    };
     let size = page_size(page.limit)?;
     let found = app.store.host_actions(filter, before, size).await?;
     Ok(Json(Page {
         items: found.items.into_iter().map(Into::into).collect(),
-        next: found.next.map(|id| cursor(&[&id.to_string()])),
+        next: found
+            .next
+            .map(|(time, id)| cursor(&[&time.to_string(), &id.to_string()])),
     }))
 }
 

@@ -20,6 +20,7 @@ CREATE TABLE host_actions (
     sent_at       bigint,
     ended_at      bigint
 );
-CREATE INDEX host_actions_sensor ON host_actions (sensor_id, id);
+CREATE INDEX host_actions_sensor ON host_actions (sensor_id, created_at, id);
+CREATE INDEX host_actions_time ON host_actions (created_at, id);
 CREATE INDEX host_actions_open ON host_actions (expires_at) WHERE state IN ('queued', 'sent');
 CREATE INDEX host_actions_ended ON host_actions (ended_at) WHERE ended_at IS NOT NULL;

@@ -143,13 +143,14 @@ pub trait HostActions: Send + Sync {
     /// One order.
     async fn host_action(&self, id: Uuid) -> Result<HostAction>;
 
-    /// Orders, the newest first.
+    /// Orders, the newest first. The cursor is when an order was given, and its id: some
+    /// ids are made of what the order is about, and tell no time.
     async fn host_actions(
         &self,
         filter: &HostActionFilter,
-        before: Option<Uuid>,
+        before: Option<(Micros, Uuid)>,
         size: PageSize,
-    ) -> Result<Page<HostAction, Uuid>>;
+    ) -> Result<Page<HostAction, (Micros, Uuid)>>;
 
     /// Orders whose answer is waited for, the oldest first, at most so many.
     async fn open_actions(&self, most: u32) -> Result<Vec<HostAction>>;

@@ -177,18 +177,20 @@ impl<B: Backend> HostActions for SqlStore<B> {
     async fn host_actions(
         &self,
         filter: &HostActionFilter,
-        before: Option<Uuid>,
+        before: Option<(Micros, Uuid)>,
         size: PageSize,
-    ) -> Result<Page<HostAction, Uuid>> {
+    ) -> Result<Page<HostAction, (Micros, Uuid)>> {
         let mut query = Query::select();
         query
             .columns(COLUMNS)
             .column("ended_at")
             .from("host_actions")
+            .order_by("created_at", Order::Desc)
             .order_by("id", Order::Desc)
             .limit(size.probe() as u64);
-        if let Some(before) = before {
-            query.and_where(Expr::col("id").lt(before));
+        if let Some((time, id)) = before {
+            let place = Expr::tuple([Expr::col("created_at"), Expr::col("id")]);
+            query.and_where(place.lt(Expr::tuple([Expr::val(time), Expr::val(id)])));
         }
         if let Some(sensors) = &filter.sensors {
             limits::count("sensors", sensors.len(), limits::MAX_FILTER_VALUES)?;
@@ -199,7 +201,9 @@ impl<B: Backend> HostActions for SqlStore<B> {
         }
         let query = in_dialect("listing host actions", B::Link::DIALECT, &query);
         let found = self.0.read().await?.fetch::<HostAction>(query).await?;
-        Ok(Page::of(found, size, |action| action.order.id))
+        Ok(Page::of(found, size, |action| {
+            (action.created_at, action.order.id)
+        }))
     }
 
     async fn open_actions(&self, most: u32) -> Result<Vec<HostAction>> {
@@ -209,6 +213,7 @@ impl<B: Backend> HostActions for SqlStore<B> {
             .column("ended_at")
             .from("host_actions")
             .and_where(Expr::col("state").is_in(["queued", "sent"]))
+            .order_by("created_at", Order::Asc)
             .order_by("id", Order::Asc)
             .limit(u64::from(Ord::min(most, limits::MAX_OPEN_ACTIONS)));
         let query = in_dialect("reading open host actions", B::Link::DIALECT, &query);
