@@ -187,7 +187,7 @@ impl Random {
     }
 
     fn below(&mut self, most: u32) -> u32 {
-        u32::try_from((self.next() >> 32) * u64::from(most) >> 32).unwrap_or(0)
+        u32::try_from(((self.next() >> 32) * u64::from(most)) >> 32).unwrap_or(0)
     }
 
     fn of<'a, T>(&mut self, all: &'a [T]) -> Option<&'a T> {

@@ -29,6 +29,8 @@ fn v6() -> impl Strategy<Value = (u128, u8)> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn domains_as_a_walk_over_suffixes(listed in vec((name(), 0u16..5), 0..200), asked in vec(name(), 50)) {
         let mut builder = Builder::default();

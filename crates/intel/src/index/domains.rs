@@ -12,6 +12,8 @@ use crate::domain::{LONGEST, ascii};
 
 /// Entries of a bucket, on average.
 const FILL: usize = 4;
+/// Bits of the filter for each entry of a bucket.
+const FILTER: usize = 8;
 /// Bytes of an entry before its text: length and feed.
 const HEAD: usize = 3;
 
@@ -43,7 +45,7 @@ impl Key {
 
     fn finish(self, state: u64) -> u64 {
         let mixed = (state ^ self.end).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        mixed ^ (mixed >> 29)
+        mixed ^ (mixed >> 32)
     }
 
     fn of(self, name: &[u8]) -> u64 {
@@ -106,12 +108,17 @@ impl Builder {
         let mut entries = Vec::with_capacity(size);
         let mut starts = vec![0u32; buckets + 1];
         let mut depths = 0;
+        let mut seen = vec![0u64; (buckets * FILL * FILTER / 64).max(1)];
         for entry in &self.entries {
             let name = name(entry);
             entries.push(entry.length);
             entries.extend_from_slice(&entry.feed.0.to_le_bytes());
             entries.extend_from_slice(name);
             depths |= depth_bit(name.iter().filter(|&&byte| byte == b'.').count());
+            let (word, bit) = place(entry.hash, seen.len());
+            if let Some(word) = seen.get_mut(word) {
+                *word |= bit;
+            }
             if let Some(end) = starts.get_mut(bucket(entry.hash, shift) + 1) {
                 *end = u32::try_from(entries.len()).unwrap_or(u32::MAX);
             }
@@ -128,6 +135,7 @@ impl Builder {
             starts: starts.into(),
             entries: entries.into(),
             depths,
+            seen: seen.into(),
             count,
         }
     }
@@ -141,6 +149,9 @@ pub(super) struct Domains {
     entries: Box<[u8]>,
     /// Which numbers of dots occur: others need no look.
     depths: u128,
+    /// A bit for each hash: most names that are not listed end here, in memory
+    /// small enough for a cache; the others are compared whole.
+    seen: Box<[u64]>,
     count: usize,
 }
 
@@ -180,7 +191,12 @@ impl Domains {
         if self.depths & depth_bit(dots) == 0 {
             return None;
         }
-        let at = bucket(self.key.finish(state), self.shift);
+        let hash = self.key.finish(state);
+        let (word, bit) = place(hash, self.seen.len());
+        if self.seen.get(word)? & bit == 0 {
+            return None;
+        }
+        let at = bucket(hash, self.shift);
         let begin = *self.starts.get(at)? as usize;
         let end = *self.starts.get(at + 1)? as usize;
         let mut rest = self.entries.get(begin..end)?;
@@ -195,7 +211,9 @@ impl Domains {
     }
 
     pub(super) fn memory(&self) -> usize {
-        self.entries.len() + self.starts.len() * size_of::<u32>()
+        self.entries.len()
+            + self.starts.len() * size_of::<u32>()
+            + self.seen.len() * size_of::<u64>()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -208,6 +226,13 @@ fn bucket(hash: u64, shift: u32) -> usize {
     hash.checked_shr(shift)
         .and_then(|bucket| usize::try_from(bucket).ok())
         .unwrap_or(0)
+}
+
+/// The word and the bit of a hash in a filter of so many words, a power of two. The
+/// first bits of the hash are the bucket's; these are its last.
+fn place(hash: u64, words: usize) -> (usize, u64) {
+    let word = usize::try_from(hash >> 6).unwrap_or(0) & (words - 1);
+    (word, 1 << (hash & 63))
 }
 
 /// A name of 253 bytes has up to 126 dots.
