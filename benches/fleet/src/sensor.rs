@@ -217,6 +217,7 @@ impl Sensor {
             facts: facts(),
             applied: self.applied.clone(),
             unpacks: true,
+            actions: Vec::new(),
         }
     }
 

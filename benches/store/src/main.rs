@@ -7,7 +7,11 @@
 //! $ picket-bench-store graph [EDGES [FOLDER]]   # the security graph instead
 //! ```
 
-#![expect(clippy::print_stdout, reason = "the table")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the table, and how far it is"
+)]
 
 mod digest;
 mod graph;

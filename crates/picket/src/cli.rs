@@ -2,7 +2,7 @@
 
 use crate::commands::control::{arm, disarm, stats, status};
 use crate::commands::remote::{
-    action, apply, diff, exception, export, findings, graph, issue, promote,
+    action, apply, diff, exception, export, findings, graph, issue, playbook, promote,
 };
 use crate::commands::{
     completion, config_check, explain, man, match_events, rules_check, rules_convert, rules_test,
@@ -162,6 +162,15 @@ enum Command {
         #[command(subcommand)]
         command: exception::Command,
     },
+    /// Write, try and let run what is done by itself about findings and issues
+    #[command(
+        arg_required_else_help = true,
+        after_help = "Example:\n  picket playbook runs --state waiting_approval --token-file ~/.picket-token"
+    )]
+    Playbook {
+        #[command(subcommand)]
+        command: playbook::Command,
+    },
     /// Act on a host: kill a process tree, collect forensics, quarantine a file, cut it off
     #[command(
         arg_required_else_help = true,
@@ -260,6 +269,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Graph { command } => graph::run(&command),
         Command::Findings { command } => findings::run(&command),
         Command::Exception { command } => exception::run(&command),
+        Command::Playbook { command } => playbook::run(&command),
         Command::Action { command } => action::run(&command),
         Command::Issue { command } => issue::run(&command),
         Command::Policy { command } => promote::run(promote::Subject::Policy, &command),

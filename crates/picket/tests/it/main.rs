@@ -9,6 +9,7 @@ mod explain;
 mod golden;
 mod issues;
 mod matching;
+mod playbooks;
 mod promote;
 mod reference;
 mod rules;

@@ -269,7 +269,7 @@ mod tests {
         journal.write(begun.clone()).unwrap();
         assert!(journal.answers().is_empty());
         let mut again = Journal::open(folder.path()).unwrap();
-        assert_eq!(again.standing(), [begun.clone()]);
+        assert_eq!(again.standing(), std::slice::from_ref(&begun));
 
         let done = begun.ended(State::Done, String::new(), 6);
         again.write(done).unwrap();

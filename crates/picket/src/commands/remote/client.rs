@@ -110,6 +110,16 @@ impl Client {
         self.answer(request.send_json(body))
     }
 
+    /// Writes what was read with this tag anew.
+    pub fn put(&self, path: &str, tag: &str, body: &Value) -> Result<Value, Refused> {
+        let request = self
+            .agent
+            .put(format!("{}{path}", self.server))
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("if-match", tag);
+        self.answer(request.send_json(body))
+    }
+
     /// Sends something about what was read with this tag.
     pub fn post_tagged(&self, path: &str, tag: &str, body: &Value) -> Result<Value, Refused> {
         let request = self

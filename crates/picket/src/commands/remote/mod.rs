@@ -9,6 +9,7 @@ pub mod export;
 pub mod findings;
 pub mod graph;
 pub mod issue;
+pub mod playbook;
 pub mod promote;
 
 use crate::console;
