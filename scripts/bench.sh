@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 target=${CARGO_TARGET_DIR:-target}
 cargo build --release --locked -p picket -p picket-bench-sensor -p picket-bench-store \
-    -p picket-bench-fleet
+    -p picket-bench-fleet -p picket-bench-intel
 echo '## The sensor'
 scripts/as-root.sh "$target/release/picket-bench-sensor" "$(realpath "$target")/release/picket"
 echo '## The store'
@@ -14,6 +14,8 @@ echo '## The store'
 # --sensors 10000 takes some minutes: by hand (docs/performance.md).
 echo '## The control plane'
 "$target/release/picket-bench-fleet"
+echo '## Indicators'
+"$target/release/picket-bench-intel"
 echo '## The engine'
 # Other engines are measured beside ours where they can be built.
 peers=()
