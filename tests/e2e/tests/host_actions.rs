@@ -251,6 +251,13 @@ fn a_host_is_cut_off_but_for_its_server_until_its_lease_ends_sensor_or_not() -> 
     let second = order(&control, known.id, &isolate, Some(3_600))?;
     let action = stands(&control, second, HostActionState::Done)?;
     ensure!(!reaches(&netns, &wire, wire.other)?, "not cut off");
+    // A shorter one beside it ends, and the longer one holds.
+    let short = order(&control, known.id, &isolate, Some(2))?;
+    stands(&control, short, HostActionState::Undone)?;
+    ensure!(
+        !reaches(&netns, &wire, wire.other)?,
+        "the shorter one has decided"
+    );
     let back = undoing(&action, now()).map_err(anyhow::Error::msg)?;
     control.ask(control.store().order_action(back, &cause("clean")))?;
     stands(&control, second, HostActionState::Undone)?;

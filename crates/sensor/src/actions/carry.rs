@@ -38,8 +38,14 @@ impl Hands {
         }
     }
 
-    /// Does it; what was done or found, or why not.
-    pub(super) fn carry(&self, order: &Order, note: Note<'_>) -> Result<Value, String> {
+    /// Does it; what was done or found, or why not. A host that is cut off already stays
+    /// so for `at_least` so many seconds.
+    pub(super) fn carry(
+        &self,
+        order: &Order,
+        at_least: u32,
+        note: Note<'_>,
+    ) -> Result<Value, String> {
         match &order.action {
             Action::KillTree { process } => processes::kill_tree(process, &*self.lineage),
             Action::CollectForensics { process } => forensics::collect(process),
@@ -53,22 +59,19 @@ impl Hands {
             Action::IsolateHost { allow, dns } => {
                 let lease = order.lease_seconds.unwrap_or(0);
                 note(Undo::Isolation).map_err(|why| format!("the journal: {why}"))?;
-                isolation::cut_off(&self.server, allow, *dns, lease)
+                isolation::cut_off(&self.server, allow, *dns, lease.max(at_least))
             }
             // Not here: it is about another order.
             Action::Undo { .. } => Err("nothing to carry out".to_owned()),
         }
     }
 
-    /// Puts in force again what ought to be; after a boot, say.
+    /// Cuts the host off for as long as an order still says.
     pub(super) fn hold(&self, entry: &super::journal::Entry, now_us: i64) -> Result<(), String> {
-        let (Action::IsolateHost { allow, dns }, Some(until)) =
-            (&entry.order.action, entry.until_us)
-        else {
+        let Action::IsolateHost { allow, dns } = &entry.order.action else {
             return Ok(());
         };
-        let left = (until - now_us).max(1_000_000) / 1_000_000;
-        let left = u32::try_from(left).unwrap_or(u32::MAX);
+        let left = entry.left_seconds(now_us).max(1);
         isolation::cut_off(&self.server, allow, *dns, left).map(drop)
     }
 

@@ -88,6 +88,12 @@ impl Entry {
         self.until_us.is_some_and(|until| until <= now_us)
     }
 
+    /// For how long it still holds.
+    pub(super) fn left_seconds(&self, now_us: i64) -> u32 {
+        let left = self.until_us.map_or(0, |until| (until - now_us).max(0));
+        u32::try_from(left / 1_000_000).unwrap_or(u32::MAX)
+    }
+
     /// Whether something of it is in force.
     fn holds(&self) -> bool {
         self.state == State::Begun || (self.state == State::Done && self.undo.is_some())
@@ -151,6 +157,22 @@ impl Journal {
     pub(super) fn standing(&self) -> Vec<Entry> {
         let entries = self.entries.values();
         entries.filter(|entry| entry.holds()).cloned().collect()
+    }
+
+    /// What cuts the host off, but for that order; the last one to end first.
+    pub(super) fn isolations(&self, but: &str) -> Vec<Entry> {
+        let mut found: Vec<Entry> = self
+            .entries
+            .values()
+            .filter(|entry| {
+                entry.state == State::Done
+                    && entry.undo == Some(Undo::Isolation)
+                    && entry.order.id != but
+            })
+            .cloned()
+            .collect();
+        found.sort_by_key(|entry| std::cmp::Reverse(entry.until_us));
+        found
     }
 
     /// When the next lease ends.

@@ -23,7 +23,7 @@ mod quarantine;
 pub use journal::Answer;
 
 use crate::fleet::ServerUrl;
-use carry::Hands;
+use carry::{Hands, Undo};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use journal::{Entry, Journal, State};
 use picket_model::process::ProcessKey;
@@ -156,18 +156,20 @@ impl Worker {
     /// What a run before this one had begun, or holds.
     fn take_up(&mut self) {
         let standing = lock(&self.journal).standing();
-        for mut entry in standing {
-            match entry.state {
-                State::Begun => self.carry(entry),
-                State::Done if !entry.is_over(now_us()) => {
-                    // After a boot it is there no more.
-                    if let Err(why) = self.hands.hold(&entry, now_us()) {
-                        entry.why = format!("after a restart of the sensor: {why}");
-                        self.write(entry);
-                    }
-                }
-                _ => {}
+        for entry in standing {
+            if entry.state == State::Begun {
+                self.carry(entry);
             }
+        }
+        // After a boot it is there no more.
+        let isolations = lock(&self.journal).isolations("");
+        let last = isolations.into_iter().next();
+        if let Some(mut entry) = last.filter(|entry| !entry.is_over(now_us()))
+            && let Err(why) = self.hands.hold(&entry, now_us())
+        {
+            entry.why = format!("after a restart of the sensor: {why}");
+            entry.told = false;
+            self.write(entry);
         }
         self.end_leases();
     }
@@ -184,15 +186,14 @@ impl Worker {
             return self.undo(order, &of);
         }
         let entry = Entry::begun(order, now_us());
-        match lock(&self.journal).write(entry.clone()) {
-            Ok(()) => {}
+        // The lock is let go before it is taken again.
+        let written = lock(&self.journal).write(entry.clone());
+        if let Err(why) = written {
             // What cannot be written down is not begun.
-            Err(why) => {
-                let why = format!("the journal cannot be written, so nothing was done: {why}");
-                let refused = entry.ended(State::Refused, why, now_us());
-                lock(&self.journal).remember(refused);
-                return (self.ring)();
-            }
+            let why = format!("the journal cannot be written, so nothing was done: {why}");
+            let refused = entry.ended(State::Refused, why, now_us());
+            lock(&self.journal).remember(refused);
+            return (self.ring)();
         }
         self.carry(entry);
     }
@@ -205,11 +206,16 @@ impl Worker {
             return self.write(entry);
         }
         let order = entry.order.clone();
+        // Of several that cut the host off, the last one to end decides when.
+        let at_least = lock(&self.journal)
+            .isolations(&order.id)
+            .first()
+            .map_or(0, |other| other.left_seconds(now));
         let mut note = |undo| {
             entry.undo = Some(undo);
             lock(&self.journal).write(entry.clone())
         };
-        let done = self.hands.carry(&order, &mut note);
+        let done = self.hands.carry(&order, at_least, &mut note);
         let now = now_us();
         let entry = match done {
             Ok(result) => {
@@ -271,8 +277,11 @@ impl Worker {
     }
 
     fn take_back(&mut self, entry: Entry, why: &str) -> Result<(), String> {
-        if let Some(undo) = &entry.undo {
-            self.hands.undo(undo)?;
+        let others = lock(&self.journal).isolations(&entry.order.id);
+        match (&entry.undo, others.first()) {
+            (Some(Undo::Isolation), Some(other)) => self.hands.hold(other, now_us())?,
+            (Some(undo), _) => self.hands.undo(undo)?,
+            (None, _) => {}
         }
         self.write(entry.ended(State::Undone, why.to_owned(), now_us()));
         Ok(())
