@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Throws what schemathesis makes of the API's description at a server of its own, and
 # fails on an answer that the description does not know, or that is a fault of the
-# server. Usage: scripts/fuzz-api.sh [SECONDS]   (needs python3-venv; fetches from PyPI, once)
+# server. Usage: scripts/fuzz-api.sh [SECONDS [SEED]]   (needs python3-venv; fetches from PyPI, once)
 # Ends with 75 (EX_TEMPFAIL of sysexits.h), and says why, if schemathesis is not to be had.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 seconds=${1:-120}
+seed=${2:+--seed=$2}
 target=${CARGO_TARGET_DIR:-target}
 cargo build --locked -p picket
 target=$(realpath "$target")
@@ -66,5 +67,5 @@ token=$(token_of "$api/users/admin/tokens" '{"name":"fuzz"}' "$session")
 "$venv/bin/schemathesis" run "$api/openapi.json" \
     --header "Authorization: Bearer $token" \
     --phases coverage,fuzzing --max-time "$seconds" \
-    --warnings off --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance \
+    ${seed:+"$seed"} --warnings off --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance \
     --exclude-path-regex 'stream|session|password|/tokens|/users'

@@ -41,3 +41,32 @@ fn every_operation_says_what_it_answers() {
         }
     }
 }
+
+/// Of two types with one name, the description would hold one, and say it of both.
+#[test]
+fn every_schema_has_a_name_of_its_own() {
+    let mut names = std::collections::BTreeMap::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let mut derived = false;
+            for line in text.lines() {
+                derived |= line.starts_with("#[derive(") && line.contains("ToSchema");
+                let mut words = line.split([' ', '<', '{', '(']);
+                let named = words.find(|word| matches!(*word, "struct" | "enum"));
+                if let (true, Some(_), Some(name)) = (derived, named, words.next()) {
+                    let before = names.insert(name.to_owned(), path.clone());
+                    assert!(before.is_none(), "{name}: {before:?} and {path:?}");
+                    derived = false;
+                }
+            }
+        }
+    }
+    assert!(names.len() > 50, "{}", names.len());
+}

@@ -46,7 +46,7 @@ pub(super) struct EvidenceQuery {
 
 /// A page of evidence, and what it is named by.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Shown {
+pub(super) struct ShownEvidence {
     /// SHA-256 of the page: name it as `evidence` to arm on it. It may be used for a day, for
     /// this version alone.
     digest: String,
@@ -87,13 +87,13 @@ impl Stored {
 /// Show what a policy would have killed, and what should be known before it is armed
 #[utoipa::path(get, path = "/policies/{name}/evidence", tag = "policies", operation_id = "policy_evidence",
     params(("name" = String, Path, description = "Its name"), EvidenceQuery),
-    responses((status = 200, body = Shown), (status = 403, body = Problem), (status = 404, body = Problem)))]
+    responses((status = 200, body = ShownEvidence), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn of_policy(
     State(app): State<App>,
     who: Who,
     Path(name): Path<String>,
     Query(query): Query<EvidenceQuery>,
-) -> Result<Json<Shown>, Problem> {
+) -> Result<Json<ShownEvidence>, Problem> {
     show(&app, &who, Kind::Policy, &name, &query)
         .await
         .map(Json)
@@ -102,13 +102,13 @@ pub(super) async fn of_policy(
 /// Show what the policies on a rule would have killed for it
 #[utoipa::path(get, path = "/rules/{name}/evidence", tag = "rules", operation_id = "rule_evidence",
     params(("name" = String, Path, description = "Its name"), EvidenceQuery),
-    responses((status = 200, body = Shown), (status = 403, body = Problem), (status = 404, body = Problem)))]
+    responses((status = 200, body = ShownEvidence), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn of_rule(
     State(app): State<App>,
     who: Who,
     Path(name): Path<String>,
     Query(query): Query<EvidenceQuery>,
-) -> Result<Json<Shown>, Problem> {
+) -> Result<Json<ShownEvidence>, Problem> {
     show(&app, &who, Kind::Rule, &name, &query).await.map(Json)
 }
 
@@ -151,7 +151,7 @@ async fn show(
     kind: Kind,
     name: &str,
     query: &EvidenceQuery,
-) -> Result<Shown, Problem> {
+) -> Result<ShownEvidence, Problem> {
     let scope = who.needs(Permission::Read)?;
     let definition = named(app, kind, name).await?;
     if !who.rights.may_see(&definition.content.projects) {
@@ -166,7 +166,7 @@ async fn show(
     let projects = seen(&definition, scope);
     let evidence = gather(app, &definition, projects.clone(), window, now).await?;
     let digest = keep(app, &definition, projects.projects(), &evidence).await?;
-    Ok(Shown { digest, evidence })
+    Ok(ShownEvidence { digest, evidence })
 }
 
 /// What one who sees so much sees of it. More projects than a filter takes are no more

@@ -34,7 +34,7 @@ pub(in crate::api) struct OfHost {
 /// What an exception would have hidden of the rule's findings, decided by the engine that
 /// sensors have.
 #[derive(Debug, Default, Serialize, ToSchema)]
-pub(in crate::api) struct Preview {
+pub(in crate::api) struct ExceptionPreview {
     /// How many findings were looked at, the newest first.
     looked_at: usize,
     /// There are older ones that were not.
@@ -62,14 +62,14 @@ pub(in crate::api) struct Preview {
 /// Tell which past findings an exception would have hidden
 #[utoipa::path(post, path = "/rules/{name}/exceptions/preview", tag = "exceptions", operation_id = "preview_exception",
     params(("name" = String, Path, description = "The rule's name")), request_body = NewException,
-    responses((status = 200, body = Preview), (status = 403, body = Problem), (status = 404, body = Problem),
+    responses((status = 200, body = ExceptionPreview), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 422, body = Problem)))]
 pub(in crate::api) async fn preview(
     State(app): State<App>,
     who: Who,
     Path(rule): Path<String>,
     Json(new): Json<NewException>,
-) -> Result<Json<Preview>, Problem> {
+) -> Result<Json<ExceptionPreview>, Problem> {
     let scope = who.needs(Permission::Read)?;
     let rule = rule_of(&app, &who, &rule).await?;
     let (before, after) = super::beside(&app, &new, &rule).await?;
@@ -86,7 +86,7 @@ pub(super) async fn looked(
     before: Vec<Entry>,
     after: Vec<Entry>,
     most: usize,
-) -> Result<Preview, Problem> {
+) -> Result<ExceptionPreview, Problem> {
     debug_assert_eq!(rule.kind, Kind::Rule);
     let name = (rule.name.clone(), exception.to_owned());
     let mut lens = Lens::new(before, after, name.0, name.1).await?;
@@ -95,7 +95,7 @@ pub(super) async fn looked(
         projects: scope.clone().projects(),
         ..FindingFilter::default()
     };
-    let mut shown = Preview::default();
+    let mut shown = ExceptionPreview::default();
     let mut hosts: HashMap<String, usize> = HashMap::new();
     let mut cursor: Option<FindingCursor> = None;
     loop {

@@ -1,7 +1,7 @@
 //! Exceptions to begin with: of what findings have in common.
 
 use super::lens::event;
-use super::preview::{Preview, looked};
+use super::preview::{ExceptionPreview, looked};
 use super::{NewException, beside, rule_of};
 use crate::api::App;
 use crate::api::extract::{Json, Path};
@@ -48,7 +48,7 @@ pub(in crate::api) struct Proposal {
     #[schema(value_type = Vec<Vec<Object>>)]
     values: Vec<Vec<Value>>,
     /// What it would have hidden.
-    preview: Preview,
+    preview: ExceptionPreview,
 }
 
 /// What could be left alone.

@@ -86,7 +86,7 @@ impl NeighbourView {
 
 /// One step of a path.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct StepView {
+pub(crate) struct PathStepView {
     /// Such as `runs_on`.
     edge: String,
     /// `out`, if the edge leads from the node before to this one; else `in`.
@@ -106,7 +106,7 @@ pub(crate) struct PathView {
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<NodeView>,
     /// The steps to the last one.
-    steps: Vec<StepView>,
+    steps: Vec<PathStepView>,
     /// Nodes that were reached.
     reached: usize,
 }
@@ -126,7 +126,7 @@ impl PathView {
             steps: edges
                 .into_iter()
                 .zip(nodes)
-                .map(|((edge, out), node)| StepView {
+                .map(|((edge, out), node)| PathStepView {
                     edge: edge.name().to_owned(),
                     direction: way(out),
                     node: NodeView::of(node),
