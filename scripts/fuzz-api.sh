@@ -64,6 +64,8 @@ session=$(token_of "$api/session" "{\"name\":\"admin\",\"password\":\"$password\
 token=$(token_of "$api/users/admin/tokens" '{"name":"fuzz"}' "$session")
 
 # Left out is what would end the run itself: passwords, tokens, users, streams that do not end.
+# What it remembers of a run is not the next one's.
+cd "$scratch"
 "$venv/bin/schemathesis" run "$api/openapi.json" \
     --header "Authorization: Bearer $token" \
     --phases coverage,fuzzing --max-time "$seconds" \
