@@ -19,6 +19,7 @@ pub mod enrich;
 mod fingerprint;
 pub mod fleet;
 pub mod hold;
+pub mod indicators;
 pub mod live;
 pub mod loader;
 pub mod pipeline;

@@ -7,6 +7,7 @@ pub use control::{Control, Measured, Replaced, Status};
 pub use switch::Switch;
 
 use crate::enforce::{self, Powers};
+use crate::indicators;
 use crate::loader::RuleSet;
 use crate::pipeline::{Emitted, Pipeline, Sink};
 use crate::process::ProcessTable;
@@ -349,12 +350,22 @@ pub fn needs_connect_status(rules: &RuleSet) -> bool {
 
 /// The classes whose records must wake the sensor at once: those of rules that a
 /// blocking policy may answer, and that the kernel does not decide. (A record
-/// that it tried and could not decide wakes the sensor by itself.)
+/// that it tried and could not decide wakes the sensor by itself.) What feeds list
+/// is found here, not in the kernel: under a blocking policy it is urgent too.
 pub fn urgent(rules: &RuleSet) -> ClassSet {
-    rules
-        .kernel
-        .as_ref()
-        .map_or(ClassSet::EMPTY, |kernel| kernel.urgent())
+    let kernel = rules.kernel.as_ref();
+    let kernel = kernel.map_or(ClassSet::EMPTY, |kernel| kernel.urgent());
+    match &rules.indicators {
+        Some(listed)
+            if rules
+                .policies
+                .iter()
+                .any(|policy| listed.blocked_by(policy)) =>
+        {
+            kernel.union(indicators::CLASSES.into_iter().collect())
+        }
+        _ => kernel,
+    }
 }
 
 /// Takes records in while rules are being armed.

@@ -1,9 +1,11 @@
 //! Rule files from disk into an armed set.
 
 use crate::enforce::{HostFacts, KernelSet};
+use crate::indicators::Indicators;
 use picket_engine::{CompileOptions, Program};
 use picket_lang::ir::Rule;
 use picket_lang::{Checked, Diagnostic, Limits, Source};
+use picket_model::rule::RuleInfo;
 use picket_model::{Event, Policy};
 use std::collections::HashSet;
 use std::fs::File;
@@ -21,8 +23,17 @@ pub struct RuleSet {
     pub policies: Vec<Policy>,
     /// The same for the kernel; none where nothing is to be decided there.
     pub kernel: Option<Arc<KernelSet>>,
+    /// What feeds list; none where there are no feeds.
+    pub indicators: Option<Arc<Indicators>>,
     /// Rules and policies that are for other projects than this sensor's.
     pub elsewhere: Vec<String>,
+}
+
+impl RuleSet {
+    /// What a feed's hit on this event is called, if some feed lists it.
+    pub fn listed(&self, event: &Event) -> Option<&Arc<RuleInfo>> {
+        self.indicators.as_ref()?.find(event)
+    }
 }
 
 /// Why rules could not be loaded.
@@ -194,6 +205,7 @@ pub fn arm(
         program: Program::compile_with(rules, &CompileOptions { sample }),
         policies,
         kernel: kernel.map(Arc::new),
+        indicators: None,
         elsewhere,
     };
     Ok((set, diagnostics, sources))

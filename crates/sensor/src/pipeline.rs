@@ -214,7 +214,8 @@ impl<S: Sink> Pipeline<S> {
             .evaluate(&event, &mut self.scratch, &mut self.verdicts);
         let undecided = !self.verdicts.undecided.is_empty();
         let kernel = self.decided(verdict, &event);
-        let nothing = self.verdicts.matched.is_empty() && kernel.decisions.is_empty();
+        let listed = self.rules.listed(&event).is_some();
+        let nothing = self.verdicts.matched.is_empty() && kernel.decisions.is_empty() && !listed;
         if nothing && !undecided && !self.wants_events {
             // A replay compiles nothing anew.
             if self.costs.is_some() {
@@ -295,6 +296,7 @@ impl<S: Sink> Pipeline<S> {
             .matched
             .iter()
             .map(|&rule| &self.rules.program.rule(rule).info)
+            .chain(self.rules.listed(&held.event))
             .filter(|info| !held.found(info))
             .cloned()
             .collect();

@@ -1,6 +1,7 @@
 //! The commands that run the pipeline: live on the kernel, or on a recording.
 
 mod embedded;
+mod feeds;
 mod fleet;
 mod footing;
 mod metrics;

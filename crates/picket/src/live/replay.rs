@@ -24,6 +24,9 @@ pub struct Args {
     /// Rule files and folders (the built-in rules if none is given)
     #[arg(long = "rules", value_name = "PATH")]
     pub rules: Vec<PathBuf>,
+    /// A file that names feeds of malicious addresses and domains
+    #[arg(long, value_name = "FILE")]
+    pub feeds: Option<PathBuf>,
     /// How findings are written to stdout
     #[arg(long, value_enum, default_value_t = Format::Json)]
     pub format: Format,
@@ -40,6 +43,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let rules = RulePaths {
         bundle: None,
         builtin_in_bundle: false,
+        feeds: args.feeds.clone(),
         paths: args.rules.clone(),
         optional: Vec::new(),
         builtin: args.rules.is_empty(),

@@ -59,6 +59,10 @@ pub struct Args {
     /// Add the built-in rules (the default when neither --rules nor --server is given)
     #[arg(long)]
     pub builtin_rules: bool,
+    /// A file that names feeds of malicious addresses and domains; what they list is matched under
+    /// the categories malicious_ioc.ip and malicious_ioc.domain
+    #[arg(long, value_name = "FILE", conflicts_with = "server")]
+    pub feeds: Option<PathBuf>,
     /// How findings are written to stdout
     #[arg(long, value_enum, default_value_t = Format::Json)]
     pub format: Format,
@@ -155,6 +159,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         projects: args.projects.clone(),
         bundle: None,
         builtin_in_bundle: false,
+        feeds: args.feeds.clone(),
     };
     let session = Session {
         rules,

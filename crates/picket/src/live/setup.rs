@@ -136,6 +136,8 @@ pub struct RulePaths {
     pub bundle: Option<BundleRules>,
     /// The server gives the built-in pack too: with its bundle it is not added here.
     pub builtin_in_bundle: bool,
+    /// The file that names feeds of indicators.
+    pub feeds: Option<PathBuf>,
 }
 
 impl RulePaths {
@@ -148,12 +150,14 @@ impl RulePaths {
             projects: Vec::new(),
             bundle: None,
             builtin_in_bundle: false,
+            feeds: None,
         }
     }
 
     /// What to watch for changes.
     pub fn watched(&self) -> Vec<PathBuf> {
-        self.paths.iter().chain(&self.optional).cloned().collect()
+        let rules = self.paths.iter().chain(&self.optional);
+        rules.chain(&self.feeds).cloned().collect()
     }
 
     /// Reads, checks and compiles, for the kernel of this host too if it is given,
@@ -179,7 +183,22 @@ impl RulePaths {
         }
         let facts = host.map(HostContext::facts);
         match loader::arm(sources, &projects, facts.as_ref(), sample) {
-            Ok((set, diagnostics, sources)) => {
+            Ok((mut set, diagnostics, sources)) => {
+                if let Some(feeds) = &self.feeds {
+                    let listed = super::feeds::load(feeds)?;
+                    for policy in set
+                        .policies
+                        .iter()
+                        .filter(|policy| listed.blocked_by(policy))
+                    {
+                        crate::console::note(&format!(
+                            "policy {} answers what the feeds list from user space: it kills once the \
+                             connection or question has begun, and denies nothing",
+                            policy.id
+                        ));
+                    }
+                    set.indicators = Some(Arc::new(listed));
+                }
                 // What is costly in the built-in rules is their authors' business.
                 let own: Vec<_> = diagnostics
                     .into_iter()
@@ -258,9 +277,14 @@ impl Standings {
 
 /// One line on what is armed.
 pub fn summary(set: &loader::RuleSet) -> String {
-    format!(
+    let mut told = format!(
         "{}, {}",
         counted(set.program.rules().len(), "rule", "rules"),
         counted(set.policies.len(), "policy", "policies")
-    )
+    );
+    if let Some(indicators) = &set.indicators {
+        told.push_str(", ");
+        told.push_str(&counted(indicators.len(), "indicator", "indicators"));
+    }
+    told
 }

@@ -66,6 +66,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             projects: Vec::new(),
             bundle: None,
             builtin_in_bundle: true,
+            feeds: None,
         },
         enforce_in: None,
         protect: Vec::new(),
