@@ -1,5 +1,6 @@
 //! Response policies: which matches lead to which action.
 
+use crate::rule::RuleInfo;
 use crate::severity::Severity;
 use std::time::Duration;
 
@@ -16,6 +17,13 @@ pub struct Policy {
     pub action: Action,
     /// Its blast radius on one sensor; none means no limit.
     pub budget: Option<Budget>,
+}
+
+impl Policy {
+    /// Whether it acts and does not only simulate.
+    pub fn blocks(&self) -> bool {
+        matches!(self.action, Action::Block(_))
+    }
 }
 
 /// Which matches a policy answers: those whose rule is named, or carries one of
@@ -36,23 +44,17 @@ pub struct Trigger {
 impl Trigger {
     /// Whether a match of such a rule sets it off. A category also covers its
     /// sub-categories: `malicious_ioc` covers `malicious_ioc.ip`.
-    pub fn selects(
-        &self,
-        rule: &str,
-        severity: Severity,
-        tags: &[String],
-        category: Option<&str>,
-    ) -> bool {
+    pub fn selects(&self, rule: &RuleInfo) -> bool {
         let any_selector =
             !(self.rules.is_empty() && self.tags.is_empty() && self.categories.is_empty());
-        let selected = self.rules.iter().any(|id| id == rule)
-            || self.tags.iter().any(|tag| tags.contains(tag))
-            || category.is_some_and(|category| {
+        let selected = self.rules.contains(&rule.id)
+            || self.tags.iter().any(|tag| rule.tags.contains(tag))
+            || rule.category.as_ref().is_some_and(|category| {
                 self.categories
                     .iter()
                     .any(|wanted| covers(wanted, category))
             });
-        let severe = self.severity.is_none_or(|least| severity >= least);
+        let severe = self.severity.is_none_or(|least| rule.severity >= least);
         severe && (selected || (!any_selector && self.severity.is_some()))
     }
 }

@@ -7,12 +7,10 @@
 //! stops by the sensor's own kill.
 
 use picket_intel::{Builder, Feed, FeedId, Full, Index, Indicator, Limits, LoadError, Report};
-use picket_model::EventClass;
-use picket_model::Severity;
 use picket_model::datum::Datum;
 use picket_model::event::{Detail, Event};
-use picket_model::policy::{Action, Policy};
 use picket_model::rule::{Origin, RuleInfo};
+use picket_model::{EventClass, Policy, Severity};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -172,16 +170,11 @@ impl Indicators {
     /// Whether some hit sets this policy off, and it acts.
     #[must_use]
     pub fn blocked_by(&self, policy: &Policy) -> bool {
-        let selects = |info: &Arc<RuleInfo>| {
-            let category = info.category.as_deref();
-            let trigger = &policy.trigger;
-            trigger.selects(&info.id, info.severity, &info.tags, category)
-        };
         let mut hits = self
             .feeds
             .iter()
             .flat_map(|hits| [&hits.address, &hits.domain]);
-        matches!(policy.action, Action::Block(_)) && hits.any(selects)
+        policy.blocks() && hits.any(|hit| policy.trigger.selects(hit))
     }
 }
 

@@ -214,8 +214,9 @@ impl<S: Sink> Pipeline<S> {
             .evaluate(&event, &mut self.scratch, &mut self.verdicts);
         let undecided = !self.verdicts.undecided.is_empty();
         let kernel = self.decided(verdict, &event);
-        let listed = self.rules.listed(&event).is_some();
-        let nothing = self.verdicts.matched.is_empty() && kernel.decisions.is_empty() && !listed;
+        let nothing = self.verdicts.matched.is_empty()
+            && kernel.decisions.is_empty()
+            && self.rules.listed(&event).is_none();
         if nothing && !undecided && !self.wants_events {
             // A replay compiles nothing anew.
             if self.costs.is_some() {

@@ -48,6 +48,17 @@ impl Stage {
         let cause = Cause::new(&self.scratch, "target")?;
         Ok(cause.in_cgroup(&self.cgroup).env("CAUSE_LINGER", "1"))
     }
+
+    /// Does it, and lives on afterwards; its pid.
+    fn survives(&self, args: &[&str]) -> Result<u32> {
+        let mut running = self.cause()?.start(args)?;
+        running.go()?;
+        running.said()?;
+        let pid = running.pid();
+        ensure!(running.is_alive()?);
+        assert_eq!(running.end()?.status.code(), Some(0));
+        Ok(pid)
+    }
 }
 
 #[test]
@@ -80,11 +91,7 @@ fn a_listed_address_prefix_and_name_are_blocked() -> Result<()> {
             .has("pid", pid)?;
     }
     // Beside the list: it lives, and nothing is found.
-    let mut beside = stage.cause()?.start(BESIDE)?;
-    beside.go()?;
-    beside.said()?;
-    ensure!(beside.is_alive()?);
-    assert_eq!(beside.end()?.status.code(), Some(0));
+    stage.survives(BESIDE)?;
     let rest = stage.sensor.stop()?.findings;
     ensure!(rest.is_empty(), "{rest:?}");
     Ok(())
@@ -95,12 +102,7 @@ fn simulate_says_the_same_and_does_nothing() -> Result<()> {
     needs_root!();
     let mut stage = Stage::new("simulate")?;
     for (args, rule) in [(LISTED, "feed-lab-ip"), (LISTED_NAME, "feed-lab-domain")] {
-        let mut running = stage.cause()?.start(args)?;
-        running.go()?;
-        running.said()?;
-        let pid = running.pid();
-        ensure!(running.is_alive()?);
-        assert_eq!(running.end()?.status.code(), Some(0));
+        let pid = stage.survives(args)?;
         let finding = stage.sensor.finding(rule)?;
         finding
             .response("listed")?

@@ -6,7 +6,6 @@ use picket_engine::kernel::{Armed, Host, Protection, Reach, Why, compile};
 use picket_lang::ir::Rule;
 use picket_lang::{BeyondKernel, Checked, Diagnostic, SourceSpan, beyond_kernel};
 use picket_model::Policy;
-use picket_model::policy::Action;
 
 /// Rules told of one by one for each policy; of the rest only how many there are.
 const TOLD: usize = 20;
@@ -21,7 +20,7 @@ pub fn add(checked: &mut Checked) {
         .policies
         .iter()
         .zip(&checked.policy_places)
-        .filter(|(policy, _)| matches!(policy.action, Action::Block(_)))
+        .filter(|(policy, _)| policy.blocks())
         .collect();
     let under_them: Vec<Armed<'_>> = checked
         .rules
@@ -88,9 +87,5 @@ fn limit(reach: &Reach) -> Option<(BeyondKernel, String)> {
 }
 
 fn sets_off(rule: &Rule, policy: &Policy) -> bool {
-    let info = &rule.info;
-    let category = info.category.as_deref();
-    policy
-        .trigger
-        .selects(&info.id, info.severity, &info.tags, category)
+    policy.trigger.selects(&rule.info)
 }

@@ -149,15 +149,9 @@ impl Matcher {
         let Some(target) = event.own_process() else {
             return Vec::new();
         };
-        let selects = |policy: &Policy| {
-            let category = rule.category.as_deref();
-            policy
-                .trigger
-                .selects(&rule.id, rule.severity, &rule.tags, category)
-        };
         self.policies
             .iter()
-            .filter(|(_, policy)| selects(policy))
+            .filter(|(_, policy)| policy.trigger.selects(rule))
             .map(|(id, policy)| Decision {
                 policy: Arc::clone(id),
                 effects: policy.action.effects(),

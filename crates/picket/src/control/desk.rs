@@ -5,7 +5,6 @@ use super::wire::{
     Request, RuleCost, Sensor, Status,
 };
 use crossbeam_channel::{Sender, bounded};
-use picket_model::policy::Action;
 use picket_model::text::Escaped;
 use picket_sensor::disarm::Marker;
 use picket_sensor::enforce::{self, Powers, Standing};
@@ -135,7 +134,7 @@ fn policy(state: &PolicyState) -> Policy {
     let effects = policy.action.effects();
     Policy {
         id: policy.id.clone(),
-        action: action(matches!(policy.action, Action::Block(_))),
+        action: action(policy.blocks()),
         kill: effects.kill,
         deny: effects.deny,
         budget: policy.budget.map(|budget| Budget {

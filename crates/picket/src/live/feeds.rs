@@ -3,6 +3,7 @@
 use crate::console;
 use anyhow::{Context, Result, ensure};
 use picket_intel::Feed;
+use picket_model::Policy;
 use picket_sensor::indicators::{Indicators, Loaded};
 use serde::Deserialize;
 use std::collections::HashSet;
@@ -23,8 +24,9 @@ struct File {
     feeds: Vec<Feed>,
 }
 
-/// Reads the feeds that `path` names, and tells what was not taken.
-pub fn load(path: &Path) -> Result<Indicators> {
+/// Reads the feeds that `path` names, and tells what was not taken and which of
+/// the policies will answer late.
+pub fn load(path: &Path, policies: &[Policy]) -> Result<Indicators> {
     let shown = path.display().to_string();
     let text = read(path).with_context(|| format!("cannot read {shown}"))?;
     let mut feeds = parse(&text).with_context(|| format!("{shown} is no list of feeds"))?;
@@ -45,14 +47,29 @@ pub fn load(path: &Path) -> Result<Indicators> {
             indicators.hashes()
         ));
     }
+    for policy in policies {
+        if indicators.blocked_by(policy) {
+            console::note(&format!(
+                "policy {} answers what the feeds list from user space: it kills once the connection \
+                 or question has begun, and denies nothing",
+                policy.id
+            ));
+        }
+    }
     Ok(indicators)
 }
 
-fn read(path: &Path) -> std::io::Result<String> {
+fn read(path: &Path) -> Result<String> {
     let mut text = String::new();
     std::fs::File::open(path)?
-        .take(MAX_FILE)
+        .take(MAX_FILE + 1)
         .read_to_string(&mut text)?;
+    // Cut short it might well parse, without the feeds at its end.
+    ensure!(
+        text.len() as u64 <= MAX_FILE,
+        "it is larger than {} MiB",
+        MAX_FILE >> 20
+    );
     Ok(text)
 }
 
@@ -116,6 +133,18 @@ mod tests {
     use super::*;
 
     const GOOD: &str = "[[feeds]]\nname = \"a\"\ncategory = \"botnet\"\nconfidence = 90\nformat = \"plain\"\npath = \"a.txt\"\n";
+
+    #[test]
+    fn a_file_that_is_too_large_is_refused_and_not_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("feeds.toml");
+        let filler = "#\n".repeat(1 << 19);
+        std::fs::write(&path, &filler).unwrap();
+        assert_eq!(read(&path).unwrap().len(), filler.len());
+        std::fs::write(&path, filler + GOOD).unwrap();
+        let error = read(&path).unwrap_err().to_string();
+        assert!(error.contains("larger than 1 MiB"), "{error}");
+    }
 
     #[test]
     fn what_is_wrong_with_a_feed_is_named() {

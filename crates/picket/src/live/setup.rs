@@ -185,18 +185,7 @@ impl RulePaths {
         match loader::arm(sources, &projects, facts.as_ref(), sample) {
             Ok((mut set, diagnostics, sources)) => {
                 if let Some(feeds) = &self.feeds {
-                    let listed = super::feeds::load(feeds)?;
-                    for policy in set
-                        .policies
-                        .iter()
-                        .filter(|policy| listed.blocked_by(policy))
-                    {
-                        crate::console::note(&format!(
-                            "policy {} answers what the feeds list from user space: it kills once the \
-                             connection or question has begun, and denies nothing",
-                            policy.id
-                        ));
-                    }
+                    let listed = super::feeds::load(feeds, &set.policies)?;
                     set.indicators = Some(Arc::new(listed));
                 }
                 // What is costly in the built-in rules is their authors' business.

@@ -5,7 +5,7 @@ use crate::fingerprint::Fingerprint;
 use picket_engine::kernel::layout::POLICIES;
 use picket_engine::kernel::{Armed, Compiled, Host, Protection, Reach, compile};
 use picket_lang::ir::Rule;
-use picket_model::policy::{Action, Effects};
+use picket_model::policy::Effects;
 use picket_model::rule::RuleInfo;
 use picket_model::{ClassSet, EventClass, Field, Policy};
 use picket_probe::KernelPolicy;
@@ -181,7 +181,7 @@ impl KernelSet {
                 KernelPolicy {
                     id: carried.policy.id.clone(),
                     effects: effects(&carried.policy),
-                    blocks: blocks(&carried.policy),
+                    blocks: carried.policy.blocks(),
                     actions: budget.map(|budget| budget.kills),
                     window_ms: budget.map_or(0, |budget| milliseconds(budget.per)),
                     pause_ms: budget.and_then(|budget| budget.resume_after.map(milliseconds)),
@@ -197,9 +197,9 @@ fn standing(rule: &Rule, policies: &[Policy], reach: &Reach) -> Standing {
         let own = policies.iter().enumerate();
         own.filter(|(_, policy)| sets_off(rule, policy))
     };
-    let blocking = || own().filter(|(_, policy)| blocks(policy));
+    let blocking = || own().filter(|(_, policy)| policy.blocks());
     let blocks = blocking().next().is_some();
-    let counts = |policy: &Policy| !blocks || self::blocks(policy);
+    let counts = |policy: &Policy| !blocks || policy.blocks();
     let together = own()
         .map(|(_, policy)| policy)
         .filter(|policy| counts(policy))
@@ -251,17 +251,7 @@ fn version(armed: &[Armed<'_>], compiled: &Compiled, policies: &[Carried]) -> u3
 }
 
 fn sets_off(rule: &Rule, policy: &Policy) -> bool {
-    let info = &rule.info;
-    policy.trigger.selects(
-        &info.id,
-        info.severity,
-        &info.tags,
-        info.category.as_deref(),
-    )
-}
-
-fn blocks(policy: &Policy) -> bool {
-    matches!(policy.action, Action::Block(_))
+    policy.trigger.selects(&rule.info)
 }
 
 fn effects(policy: &Policy) -> Effects {

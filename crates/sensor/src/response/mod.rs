@@ -156,9 +156,7 @@ impl Responder {
 
     /// Whether some policy acts and does not only simulate.
     pub fn blocks(&self) -> bool {
-        self.policies
-            .iter()
-            .any(|armed| matches!(armed.policy.action, Action::Block(_)))
+        self.policies.iter().any(|armed| armed.policy.blocks())
     }
 
     /// The policies, with what they have used of their budgets by now
@@ -245,10 +243,7 @@ impl Responder {
                 responses.decisions.push(decided.remove(own));
                 continue;
             }
-            if !rules
-                .iter()
-                .any(|rule| triggers(&armed.policy.trigger, rule))
-            {
+            if !rules.iter().any(|rule| armed.policy.trigger.selects(rule)) {
                 continue;
             }
             if let Some(decision) = self.decide(at, case, &mut responses) {
@@ -266,7 +261,7 @@ impl Responder {
             self.policies
                 .iter()
                 .find(|armed| armed.id == decision.policy)
-                .is_none_or(|armed| triggers(&armed.policy.trigger, rule))
+                .is_none_or(|armed| armed.policy.trigger.selects(rule))
         };
         responses
             .decisions
@@ -391,15 +386,6 @@ impl Responder {
 }
 
 const GONE: i32 = rustix::io::Errno::SRCH.raw_os_error();
-
-fn triggers(trigger: &picket_model::policy::Trigger, rule: &RuleInfo) -> bool {
-    trigger.selects(
-        &rule.id,
-        rule.severity,
-        &rule.tags,
-        rule.category.as_deref(),
-    )
-}
 
 /// Whether the operation had been carried out when the event was seen: the
 /// sensor's own kill comes after the fact.

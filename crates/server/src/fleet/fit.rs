@@ -94,15 +94,7 @@ impl<'c> Rules<'c> {
     fn selected(&self, trigger: &Trigger) -> impl Iterator<Item = &'c str> {
         let infos = self.checked.rules.iter().map(|rule| &rule.info);
         infos
-            .filter(|info| {
-                self.live.contains(info.id.as_str())
-                    && trigger.selects(
-                        &info.id,
-                        info.severity,
-                        &info.tags,
-                        info.category.as_deref(),
-                    )
-            })
+            .filter(|info| self.live.contains(info.id.as_str()) && trigger.selects(info))
             .map(|info| info.id.as_str())
     }
 }

@@ -8,8 +8,8 @@ use super::requests::file_name;
 use crate::api::problem::{Code, Diagnostic, Problem};
 use crate::exceptions::digest;
 use picket_lang::{Checked, Limits, Source, ir};
+use picket_model::Policy;
 use picket_model::rule::Origin;
-use picket_model::{Policy, policy};
 use picket_store::{Kind, Stage, Uuid, limits};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -117,9 +117,10 @@ impl Whole {
         let places = self.checked.policy_places.iter();
         let policies = self.checked.policies.iter().zip(places);
         let policies = policies.filter_map(|(policy, place)| {
-            let blocks = matches!(policy.action, policy::Action::Block(_));
             let file = self.sources.get(place.source)?.name.clone();
-            blocks.then(|| (file, Armed::Policy(policy.clone())))
+            policy
+                .blocks()
+                .then(|| (file, Armed::Policy(policy.clone())))
         });
         rules
             .chain(policies)
