@@ -3,7 +3,6 @@
 //! this is told here.
 
 use picket_engine::kernel::{Armed, Host, Protection, Reach, Why, compile};
-use picket_lang::ir::Rule;
 use picket_lang::{BeyondKernel, Checked, Diagnostic, SourceSpan, beyond_kernel};
 use picket_model::Policy;
 
@@ -25,7 +24,11 @@ pub fn add(checked: &mut Checked) {
     let under_them: Vec<Armed<'_>> = checked
         .rules
         .iter()
-        .filter(|rule| blocking.iter().any(|(policy, _)| sets_off(rule, policy)))
+        .filter(|rule| {
+            blocking
+                .iter()
+                .any(|(policy, _)| policy.trigger.selects(&rule.info))
+        })
         .map(|rule| Armed { rule, policies: 1 })
         .collect();
     // Of no host in particular: what a rule asks for counts, not who asks.
@@ -33,7 +36,7 @@ pub fn add(checked: &mut Checked) {
     let mut found = Vec::new();
     for (policy, place) in blocking {
         let own = under_them.iter().zip(&compiled.reach);
-        let own = own.filter(|(armed, _)| sets_off(armed.rule, policy));
+        let own = own.filter(|(armed, _)| policy.trigger.selects(&armed.rule.info));
         found.extend(of_policy(policy, place, own));
     }
     checked.diagnostics.extend(found);
@@ -84,8 +87,4 @@ fn limit(reach: &Reach) -> Option<(BeyondKernel, String)> {
             "its tables have no room for it beside the rules before it".to_owned(),
         )),
     }
-}
-
-fn sets_off(rule: &Rule, policy: &Policy) -> bool {
-    policy.trigger.selects(&rule.info)
 }

@@ -96,7 +96,7 @@ impl KernelSet {
             carried
                 .iter()
                 .enumerate()
-                .filter(|(_, carried)| sets_off(rule, &carried.policy))
+                .filter(|(_, carried)| carried.policy.trigger.selects(&rule.info))
                 .fold(0u64, |bits, (bit, _)| bits | 1 << bit)
         };
         let armed: Vec<Armed<'_>> = rules
@@ -195,7 +195,7 @@ impl KernelSet {
 fn standing(rule: &Rule, policies: &[Policy], reach: &Reach) -> Standing {
     let own = || {
         let own = policies.iter().enumerate();
-        own.filter(|(_, policy)| sets_off(rule, policy))
+        own.filter(|(_, policy)| policy.trigger.selects(&rule.info))
     };
     let blocking = || own().filter(|(_, policy)| policy.blocks());
     let blocks = blocking().next().is_some();
@@ -248,10 +248,6 @@ fn version(armed: &[Armed<'_>], compiled: &Compiled, policies: &[Carried]) -> u3
             .with(&[effects.kill.into(), effects.deny.into()]);
     }
     parts.short()
-}
-
-fn sets_off(rule: &Rule, policy: &Policy) -> bool {
-    policy.trigger.selects(&rule.info)
 }
 
 fn effects(policy: &Policy) -> Effects {
