@@ -104,24 +104,25 @@ fn read_one(path: PathBuf) -> Result<Source, LoadError> {
         path: path.clone(),
         source,
     };
-    let metadata = std::fs::metadata(&path).map_err(unreadable)?;
     // Opening a pipe would wait for somebody to write to it.
-    if !metadata.is_file() {
+    if !std::fs::metadata(&path).map_err(unreadable)?.is_file() {
         return Err(LoadError::NotAFile {
             path,
             reason: "it is a pipe or a device",
         });
     }
-    if metadata.len() > MAX_FILE {
+    let mut bytes = Vec::new();
+    File::open(&path)
+        .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes))
+        .map_err(unreadable)?;
+    // Of what was read and not of what the file says it has: it may grow meanwhile, and
+    // cut short it might well parse, without the rules at its end.
+    if bytes.len() as u64 > MAX_FILE {
         return Err(LoadError::NotAFile {
             path,
             reason: "it is larger than 64 MiB",
         });
     }
-    let mut bytes = Vec::new();
-    File::open(&path)
-        .and_then(|file| file.take(MAX_FILE).read_to_end(&mut bytes))
-        .map_err(unreadable)?;
     Ok(Source::new(path.display().to_string(), bytes))
 }
 
@@ -223,6 +224,18 @@ mod tests {
         std::fs::write(folder.path().join(".b.yaml"), "x").unwrap();
         let sources = read(&[folder.path().to_owned(), rules]).unwrap();
         assert_eq!(sources.len(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_refused_and_not_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.yaml");
+        let file = File::create(&path).unwrap();
+        file.set_len(MAX_FILE).unwrap();
+        assert!(read_one(path.clone()).is_ok());
+        file.set_len(MAX_FILE + 1).unwrap();
+        let error = read_one(path).unwrap_err().to_string();
+        assert!(error.contains("larger than 64 MiB"), "{error}");
     }
 
     #[test]

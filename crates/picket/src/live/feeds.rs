@@ -60,17 +60,17 @@ pub fn load(path: &Path, policies: &[Policy]) -> Result<Indicators> {
 }
 
 fn read(path: &Path) -> Result<String> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     std::fs::File::open(path)?
         .take(MAX_FILE + 1)
-        .read_to_string(&mut text)?;
+        .read_to_end(&mut bytes)?;
     // Cut short it might well parse, without the feeds at its end.
     ensure!(
-        text.len() as u64 <= MAX_FILE,
+        bytes.len() as u64 <= MAX_FILE,
         "it is larger than {} MiB",
         MAX_FILE >> 20
     );
-    Ok(text)
+    Ok(String::from_utf8(bytes)?)
 }
 
 fn parse(text: &str) -> Result<Vec<Feed>> {
@@ -141,9 +141,12 @@ mod tests {
         let filler = "#\n".repeat(1 << 19);
         std::fs::write(&path, &filler).unwrap();
         assert_eq!(read(&path).unwrap().len(), filler.len());
-        std::fs::write(&path, filler + GOOD).unwrap();
-        let error = read(&path).unwrap_err().to_string();
-        assert!(error.contains("larger than 1 MiB"), "{error}");
+        // Also where the limit falls into a character.
+        for more in [GOOD, "é"] {
+            std::fs::write(&path, format!("{filler}{more}")).unwrap();
+            let error = read(&path).unwrap_err().to_string();
+            assert!(error.contains("larger than 1 MiB"), "{error}");
+        }
     }
 
     #[test]
