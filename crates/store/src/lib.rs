@@ -28,6 +28,7 @@ mod issues;
 mod jobs;
 mod join_tokens;
 pub mod limits;
+mod outputs;
 mod page;
 mod playbooks;
 mod postgres;
@@ -67,6 +68,7 @@ pub use issues::{
 };
 pub use jobs::{BACK_OFF, DeadJob, Job, Jobs, MAX_BACK_OFF, NewJob};
 pub use join_tokens::{JoinRefusal, JoinToken, JoinTokens, NewJoinToken};
+pub use outputs::{ForOutput, Outputs, QueuedFinding};
 pub use page::{Page, PageSize};
 pub use playbooks::{Begun, NewRun, Playbooks, Run, RunFilter, RunState, RunStep};
 pub use sensors::{

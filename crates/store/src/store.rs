@@ -15,6 +15,7 @@ use crate::host_actions::HostActions;
 use crate::issues::Issues;
 use crate::jobs::Jobs;
 use crate::join_tokens::JoinTokens;
+use crate::outputs::Outputs;
 use crate::playbooks::Playbooks;
 use crate::postgres::PostgresBackend;
 use crate::sensors::Sensors;
@@ -40,6 +41,7 @@ pub trait Store:
     + Issues
     + Jobs
     + JoinTokens
+    + Outputs
     + Playbooks
     + Sensors
 {

@@ -17,6 +17,7 @@ use crate::findings::FindingColumns;
 use crate::graph::GraphWrites;
 use crate::issues::{IssueChange, IssueOpening};
 use crate::jobs::NewJob;
+use crate::outputs::ForOutput;
 use async_trait::async_trait;
 use serde_json::Value;
 use std::sync::Arc;
@@ -50,6 +51,8 @@ pub struct FindingWrites {
     pub graph: GraphWrites,
     /// Work to be done.
     pub jobs: Vec<NewJob>,
+    /// Outputs that are to tell of them.
+    pub outputs: Vec<ForOutput>,
     /// Findings of which nothing could be made.
     pub skipped: u32,
 }

@@ -10,6 +10,7 @@ use crate::graph;
 use crate::issues::{self, IssueEvent};
 use crate::jobs;
 use crate::limits::MAX_DIGEST;
+use crate::outputs;
 use crate::store::SqlStore;
 use async_trait::async_trait;
 use serde_json::Value;
@@ -115,6 +116,7 @@ async fn write<L: Link>(
     let mut work = writes.jobs;
     work.extend(of_issues.jobs);
     jobs::add(link, work, now).await?;
+    outputs::queue(link, writes.outputs).await?;
     let count = |event| {
         changes
             .iter()
