@@ -112,6 +112,16 @@ pub struct Wrong {
     pub what: String,
 }
 
+impl Wrong {
+    /// Line and column in that text, from 1, the column in characters.
+    pub fn place(&self, text: &str) -> (usize, usize) {
+        let before = text.get(..self.at).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let column = before[line_start..].chars().count() + 1;
+        (before.matches('\n').count() + 1, column)
+    }
+}
+
 fn wrong<T>(value: &Spanned<T>, what: impl Into<String>) -> Wrong {
     Wrong {
         at: value.span().start,

@@ -111,6 +111,11 @@ impl BackOff {
         wait.min(LONGEST_WAIT)
     }
 
+    /// Whether it failed the last time.
+    pub fn is_waiting(&self) -> bool {
+        self.failures > 0
+    }
+
     /// It went well; whether it had not before.
     pub fn succeeded(&mut self) -> bool {
         std::mem::take(&mut self.failures) > 0

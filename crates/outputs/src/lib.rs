@@ -20,7 +20,7 @@ mod syslog;
 mod tls;
 mod webhook;
 
-pub use config::{Output, RawOutput, Target, Wrong, parse, resolve};
+pub use config::{Carrier, Output, RawOutput, Target, To, ToFile, ToSyslog, Wrong, parse, resolve};
 pub use deliver::{BackOff, Deliverer, Failure, Refused};
 pub use record::Record;
 

@@ -16,6 +16,7 @@ mod exceptions;
 mod files;
 pub mod http;
 pub mod intake;
+mod outputs;
 mod playbooks;
 pub mod projects;
 mod retention;

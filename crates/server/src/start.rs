@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::digest;
 use crate::fleet::{Fleet, FleetError};
 use crate::http::{CertificateError, Encryption, Listener, load};
+use crate::outputs::Outputs;
 use crate::playbooks::Playbooks;
 use crate::retention;
 use picket_store::{Store, StoreError, open};
@@ -56,6 +57,14 @@ pub enum StartError {
     /// A secret of playbooks cannot be read, or their mail cannot be set up.
     #[error("cannot use what [playbooks] names: {0}")]
     Playbooks(std::io::Error),
+    /// A secret or a certificate of an output cannot be read.
+    #[error("cannot use the output {name}: {source}")]
+    Output {
+        /// Which.
+        name: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The first administrator could not be made.
     #[error("cannot make the first administrator: {0}")]
     FirstAdmin(std::io::Error),
@@ -104,7 +113,9 @@ pub async fn start(config: Config) -> Result<Server, StartError> {
         .map(|oidc| Provider::new(oidc).map(Arc::new))
         .transpose()
         .map_err(StartError::Oidc)?;
+    let outputs = Outputs::open(&config.outputs)?;
     let store = open(&config.store).await?;
+    outputs.forget_others(&*store).await?;
     let passwords = Passwords::new().map_err(StartError::FirstAdmin)?;
     let first = first_admin(&*store, &passwords, crate::api::now())
         .await
@@ -151,10 +162,12 @@ pub async fn start(config: Config) -> Result<Server, StartError> {
         Arc::new(digest::Reader {
             issues: config.issues,
             playbooks: playbooks.triggers(),
+            outputs: outputs.audience(),
         }),
         Arc::clone(&app.metrics),
         stopping.clone(),
     ));
+    outputs.spawn(&store, &app.metrics, &stopping, &mut tasks);
     tasks.spawn(crate::playbooks::run(playbooks, stopping.clone()));
     tasks.spawn(token_uses(app.clone(), stopping));
     tracing::info!(%address, "the API listens");

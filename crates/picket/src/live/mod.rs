@@ -6,6 +6,7 @@ mod fleet;
 mod footing;
 mod metrics;
 mod output;
+mod outputs;
 mod reload;
 mod setup;
 

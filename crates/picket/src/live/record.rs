@@ -1,5 +1,6 @@
 //! `picket record`: a host's events to a file.
 
+use super::outputs::Outputs;
 use super::sensor::Session;
 use super::setup::{self, RulePaths};
 use crate::console;
@@ -66,6 +67,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         rule_budget_ns: RULE_BUDGET_NS,
         instance: None,
         on_exit: OnExit::Lift,
+        outputs: Outputs::default(),
         fleet: None,
         metrics: None,
         when_ready: Box::new(|_| {}),

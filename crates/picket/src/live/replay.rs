@@ -56,7 +56,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         .context("cannot read the recording")?
         .starts_with(MAGIC);
     let colour = console::colour_on_stdout();
-    let (queue, writer) = output::start(Box::new(std::io::stdout()), args.format, colour, None)?;
+    let (queue, writer) =
+        output::start(Box::new(std::io::stdout()), args.format, colour, Vec::new())?;
     let replay = Replay {
         set,
         sink: Patient(queue),

@@ -4,7 +4,8 @@ use super::Format;
 use super::fleet::{Joined, Membership, join_token};
 use super::footing::Footing;
 use super::metrics::{Endpoint, MetricsAddress, Source};
-use super::output::{self, Queue};
+use super::output::{self, Keeper, Queue};
+use super::outputs::Outputs;
 use super::reload::{self, Request, Upkeep};
 use super::setup::{self, HostContext, RulePaths, Standings, summary};
 use crate::console;
@@ -112,6 +113,10 @@ pub struct Args {
     /// oldest of the lowest severity first
     #[arg(long, value_name = "MIB", default_value_t = SPOOL_MIB, value_parser = clap::value_parser!(u64).range(1..=65_536))]
     pub spool: u64,
+    /// A file that says where findings go beside stdout: syslog, files, webhooks, OTLP logs. What
+    /// was not told yet waits below --state, up to --spool for each
+    #[arg(long, value_name = "FILE")]
+    pub outputs: Option<PathBuf>,
     /// Serve /metrics, /healthz and /readyz over HTTP: a port (this host alone can ask) or IP:PORT
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Option<MetricsAddress>,
@@ -186,6 +191,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         },
         when_ready: Box::new(|_| {}),
         fleet,
+        outputs: match &args.outputs {
+            None => Outputs::default(),
+            Some(file) => Outputs::open(file, &args.state, args.spool << 20)?,
+        },
         metrics: args.metrics,
     };
     session.run()
@@ -227,6 +236,8 @@ pub struct Session {
     pub when_ready: Box<dyn FnOnce(&str)>,
     /// The fleet that it is part of.
     pub fleet: Option<Membership>,
+    /// Who else is told of findings.
+    pub outputs: Outputs,
     /// Where metrics are served.
     pub metrics: Option<MetricsAddress>,
 }
@@ -259,13 +270,15 @@ impl Session {
         let told = summary(&set);
         let upkeep = Upkeep::of(&set);
         let colour = console::colour_on_stdout();
+        let mut keepers = self.outputs.keepers();
+        if let Some(fleet) = &fleet {
+            keepers.push(Keeper::for_server(fleet.spool.clone()));
+        }
         let (queue, writer) = match &fleet {
-            Some(fleet) if fleet.shown() => {
-                output::start(self.out, self.format, colour, Some(fleet.spool.clone()))?
-            }
-            Some(fleet) => output::start_spooling(fleet.spool.clone())?,
-            None => output::start(self.out, self.format, colour, None)?,
+            Some(fleet) if !fleet.shown() => output::start_spooling(keepers)?,
+            _ => output::start(self.out, self.format, colour, keepers)?,
         };
+        let outputs = self.outputs.start()?;
 
         let footing = match &self.instance {
             Some(instance) => Footing::claim(instance, self.on_exit)?,
@@ -364,6 +377,7 @@ impl Session {
         reload::serve(rules, &context, watch.as_ref(), upkeep, requests, &control);
         let stats = join(events, "the event thread")??;
         join(writer, "the output thread")??;
+        outputs.stop();
         drop(endpoint);
         if let Some(line) = line {
             line.stop();

@@ -10,6 +10,7 @@
 use super::Format;
 use super::embedded::Embedded;
 use super::metrics::MetricsAddress;
+use super::outputs::Outputs;
 use super::sensor::Session;
 use super::setup::RulePaths;
 use crate::console;
@@ -82,6 +83,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         rule_budget_ns: RULE_BUDGET_NS,
         instance: Some(super::sensor::INSTANCE.into()),
         on_exit: OnExit::Lift,
+        outputs: Outputs::default(),
         fleet: Some(membership),
         metrics: args.metrics,
         when_ready: Box::new(move |told| {

@@ -17,6 +17,61 @@ struct Durations {
     seconds: f64,
 }
 
+/// What an output did.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct OutputCounts {
+    /// Findings that it was told.
+    pub(crate) told: u64,
+    /// Findings that it refused for good.
+    pub(crate) refused: u64,
+    /// Findings that were deleted before it was told.
+    pub(crate) lost: u64,
+    /// Deliveries that failed and come again.
+    pub(crate) failures: u64,
+    /// Findings that wait for it.
+    pub(crate) waiting: u64,
+}
+
+/// Their families: name, kind, help, value.
+type OutputFamily = (
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(&OutputCounts) -> u64,
+);
+const OUTPUT_FAMILIES: [OutputFamily; 5] = [
+    (
+        "picket_output_findings_told_total",
+        "counter",
+        "Findings that an output was told here",
+        |counts| counts.told,
+    ),
+    (
+        "picket_output_findings_refused_total",
+        "counter",
+        "Findings that an output refused for good",
+        |counts| counts.refused,
+    ),
+    (
+        "picket_output_findings_lost_total",
+        "counter",
+        "Findings that were deleted before an output was told",
+        |counts| counts.lost,
+    ),
+    (
+        "picket_output_failures_total",
+        "counter",
+        "Deliveries to an output that failed here and come again",
+        |counts| counts.failures,
+    ),
+    (
+        "picket_output_waiting",
+        "gauge",
+        "Findings that wait for an output",
+        |counts| counts.waiting,
+    ),
+];
+
 /// Counters and gauges. A gauge of another part of the server is set by its name.
 #[derive(Debug, Default)]
 pub struct Metrics {
@@ -35,6 +90,7 @@ pub struct Metrics {
     steps_done: AtomicU64,
     steps_failed: AtomicU64,
     runs_suppressed: AtomicU64,
+    outputs: Mutex<BTreeMap<String, OutputCounts>>,
 }
 
 impl Metrics {
@@ -73,6 +129,20 @@ impl Metrics {
     /// A playbook was to run too often.
     pub(crate) fn playbook_suppressed(&self) {
         self.runs_suppressed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts for an output.
+    pub(crate) fn output(&self, name: &str, count: impl FnOnce(&mut OutputCounts)) {
+        count(locked(&self.outputs).entry(name.to_owned()).or_default());
+    }
+
+    /// How many findings wait for outputs, by their names.
+    pub(crate) fn outputs_waiting(&self, backlog: &[(String, i64)]) {
+        let mut outputs = locked(&self.outputs);
+        for (name, counts) in outputs.iter_mut() {
+            let found = backlog.iter().find(|(output, _)| output == name);
+            counts.waiting = found.map_or(0, |(_, waiting)| u64::try_from(*waiting).unwrap_or(0));
+        }
     }
 
     /// How many findings wait to be digested.
@@ -191,6 +261,16 @@ impl Metrics {
         for (name, (help, value)) in locked(&self.gauges).iter() {
             family(&mut out, name, "gauge", help);
             let _ = writeln!(out, "{name} {value}");
+        }
+        let outputs = locked(&self.outputs);
+        for (name, kind, help, value) in OUTPUT_FAMILIES {
+            if !outputs.is_empty() {
+                family(&mut out, name, kind, help);
+            }
+            for (output, counts) in outputs.iter() {
+                // A name has no character that would have to be escaped.
+                let _ = writeln!(out, "{name}{{output=\"{output}\"}} {}", value(counts));
+            }
         }
         out
     }

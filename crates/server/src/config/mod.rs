@@ -14,6 +14,7 @@ pub use playbooks::{Playbooks, Smtp};
 
 use crate::fleet::FleetConfig;
 use picket_model::severity::Severity;
+use picket_outputs::Output;
 use picket_store::{Keep, Location, Micros};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -73,6 +74,8 @@ pub struct Config {
     pub playbooks: Playbooks,
     /// How sensors are served.
     pub fleet: FleetConfig,
+    /// Who else is told of findings.
+    pub outputs: Vec<Output>,
     /// Who else logs people in.
     pub oidc: Option<Oidc>,
     /// Where traces go.
@@ -246,6 +249,7 @@ impl Config {
             graph: GRAPH,
             playbooks: Playbooks::default(),
             fleet: FleetConfig::new(data.join(FLEET), SENSORS),
+            outputs: Vec::new(),
             oidc: None,
             traces: None,
         }
@@ -344,6 +348,10 @@ mod tests {
             group = "security"
             role = "author"
             project = "payments"
+            [[outputs]]
+            name = "siem"
+            kind = "syslog"
+            url = "tls://siem.example"
         "#;
         let config = Config::parse(Path::new("server.toml"), text).unwrap();
         assert_eq!(config.tls, Tls::Off);
@@ -357,6 +365,7 @@ mod tests {
         assert_eq!(config.fleet.plan.watch_seconds, 7);
         assert!(config.log.json);
         assert_eq!(config.traces.unwrap().share, 0.25);
+        assert_eq!(config.outputs[0].name, "siem");
         let oidc = config.oidc.unwrap();
         assert_eq!(oidc.roles[0].project.as_deref(), Some("payments"));
         assert_eq!(oidc.name_claim, "email");
@@ -428,6 +437,11 @@ mod tests {
                 "fleet.heartbeat_seconds",
             ),
             ("[fleet.plan]\nwatch = 1", "server.toml:2:1:", "watch"),
+            (
+                "[[outputs]]\nname = \"a\"\nkind = \"mail\"",
+                "server.toml:3:8:",
+                "outputs.kind",
+            ),
             ("data = \n", "server.toml:1:", "data"),
             (
                 "[traces]\nendpoint = \"x:4317\"",

@@ -4,6 +4,7 @@ use super::oidc::{self, RawOidc};
 use super::playbooks::{self, RawPlaybooks};
 use super::{ApiLimits, Config, DATA, Issues, LISTEN, Log, Retention, SENSORS_PORT, Tls, Traces};
 use crate::fleet::{FleetConfig, Plan};
+use picket_outputs::RawOutput;
 use picket_store::Keep;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -34,6 +35,7 @@ struct File {
     fleet: RawFleet,
     oidc: Option<RawOidc>,
     traces: RawTraces,
+    outputs: Vec<RawOutput>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -139,6 +141,10 @@ pub(super) fn resolve(text: &str) -> Result<Config, Wrong> {
         graph: graph(&file.graph, defaults.graph)?,
         fleet: fleet(file.fleet, listen, defaults.fleet)?,
         traces: traces(&file.traces)?,
+        outputs: picket_outputs::resolve(file.outputs).map_err(|wrong| Wrong {
+            at: wrong.at,
+            what: wrong.what,
+        })?,
         oidc: file.oidc.map(oidc::resolve).transpose()?,
         data,
         listen,

@@ -7,7 +7,8 @@
 //!              Store::digest ─ Reader ─┬─ issues: what opens one, or is counted in one
 //!                                      ├─ evidence: what policies made of them
 //!                                      ├─ graph: who did what to whom
-//!                                      └─ playbooks: runs of them
+//!                                      ├─ playbooks: runs of them
+//!                                      └─ outputs: who else is told
 //! ```
 //! What is made of a finding is made here, of its columns and [`Facts`], without input
 //! or output; the store calls it, and writes all of it in the transaction in which the
@@ -25,6 +26,7 @@ pub use task::BATCH;
 pub(crate) use task::run;
 
 use crate::config::Issues;
+use crate::outputs::Audience;
 use crate::playbooks::Triggers;
 use picket_store::{Digester, FindingWrites, IssueChange, IssueWrites, PendingFinding};
 use std::sync::Arc;
@@ -35,6 +37,8 @@ pub(crate) struct Reader {
     pub(crate) issues: Issues,
     /// What is done by itself.
     pub(crate) playbooks: Triggers,
+    /// Who else is told.
+    pub(crate) outputs: Audience,
 }
 
 /// What the server digests with, for whoever measures it.
@@ -57,6 +61,7 @@ impl Digester for Reader {
             openings: issues::openings(&read, &self.issues),
             graph: graph::of_findings(&read),
             jobs: self.playbooks.now().of_findings(pending),
+            outputs: self.outputs.of(pending),
             skipped,
         }
     }

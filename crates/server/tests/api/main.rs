@@ -23,6 +23,7 @@ mod issues;
 mod lab;
 mod oidc;
 mod openapi;
+mod outputs;
 mod playbooks;
 mod receiver;
 mod rights;

@@ -23,6 +23,7 @@ mod host_actions;
 mod issues;
 mod jobs;
 mod lab;
+mod outputs;
 mod paging;
 mod playbooks;
 mod retention;
@@ -122,6 +123,10 @@ suite! {
         a_lost_lease_is_taken_again,
         failures_wait_longer_and_end,
         a_key_keeps_a_second_job_out;
+    outputs:
+        each_output_has_a_queue_of_its_own,
+        a_finding_that_was_deleted_first_is_told_from_one_that_was_told,
+        one_replica_at_a_time_holds_an_output;
     paging:
         pages_equal_filtering_in_memory;
     retention:
