@@ -18,7 +18,8 @@ impl PageSize {
         })
     }
 
-    pub(crate) fn rows(self) -> usize {
+    /// How many rows a page has at most.
+    pub fn rows(self) -> usize {
         self.0.get() as usize
     }
 

@@ -4,6 +4,7 @@ use super::App;
 use super::extract::{Json, Pairs, Path};
 use super::problem::{Code, Problem};
 use super::projects::{Names, project_id};
+use super::search::Search;
 use super::values::{Page, Time, cursor, id, page_size, part, parts};
 use super::who::Who;
 use crate::auth::{Permission, Scope};
@@ -104,6 +105,9 @@ pub(super) struct FindingsQuery {
     /// Fingerprints.
     #[param(required = false)]
     fingerprint: Vec<String>,
+    /// A condition of the rule language on the event, such as `process.cmd_line contains "curl"`.
+    #[param(required = false, max_length = 4096)]
+    r#where: Option<String>,
     /// `ocsf`: with the whole of each.
     #[param(required = false)]
     include: Option<String>,
@@ -119,6 +123,8 @@ pub(super) struct FindingsQuery {
 pub(super) struct Question {
     pub(super) filter: FindingFilter,
     pub(super) with_ocsf: bool,
+    /// What their events must be like.
+    pub(super) search: Option<Search>,
     limit: Option<u32>,
     before: Option<FindingCursor>,
 }
@@ -132,6 +138,7 @@ pub(super) async fn question(
     let mut asked = Question {
         filter: FindingFilter::default(),
         with_ocsf: false,
+        search: None,
         limit: None,
         before: None,
     };
@@ -166,6 +173,8 @@ pub(super) async fn question(
             "user" => filter.users.push(value),
             "process" => filter.processes.push(value),
             "fingerprint" => filter.fingerprints.push(value),
+            "where" if asked.search.is_some() => return Err(bad("once: join conditions by and")),
+            "where" => asked.search = Some(Search::parse(value).await?),
             "include" if value == "ocsf" => asked.with_ocsf = true,
             "include" => return Err(bad("ocsf")),
             "limit" => asked.limit = Some(value.parse().map_err(|_| bad("a number"))?),
@@ -233,9 +242,11 @@ pub(super) async fn views(
 
 /// List findings, the newest first
 ///
-/// What arrives meanwhile is on no later page.
+/// What arrives meanwhile is on no later page. With `where`, so many findings are looked at
+/// for a page and no more: it may be short, or empty, and still have a `next`.
 #[utoipa::path(get, path = "/findings", tag = "findings", operation_id = "list_findings", params(FindingsQuery),
-    responses((status = 200, body = Page<FindingView>), (status = 400, body = Problem), (status = 403, body = Problem)))]
+    responses((status = 200, body = Page<FindingView>), (status = 400, body = Problem), (status = 403, body = Problem),
+        (status = 422, body = Problem)))]
 pub(super) async fn list(
     State(app): State<App>,
     who: Who,
@@ -249,10 +260,14 @@ pub(super) async fn list(
 /// The page that is asked for.
 pub(super) async fn page(app: &App, asked: Question) -> Result<Json<Page<FindingView>>, Problem> {
     let size = page_size(asked.limit)?;
-    let found = app
-        .store
-        .findings(&asked.filter, asked.before, size)
-        .await?;
+    let found = match asked.search {
+        Some(search) => search.page(app, &asked.filter, asked.before, size).await?,
+        None => {
+            app.store
+                .findings(&asked.filter, asked.before, size)
+                .await?
+        }
+    };
     Ok(Json(Page {
         items: views(app, found.items, asked.with_ocsf).await?,
         next: found

@@ -8,6 +8,7 @@ use super::App;
 use super::extract::Pairs;
 use super::findings::{FindingView, FindingsQuery, question, views};
 use super::problem::{Code, Problem};
+use super::search::Search;
 use super::values::{most, now};
 use super::who::Who;
 use crate::auth::{Permission, Rights};
@@ -42,7 +43,7 @@ const ALIVE: Duration = Duration::from_secs(15);
 /// meaning. It ends when the token does, or the server.
 #[utoipa::path(get, path = "/findings/stream", tag = "findings", operation_id = "stream_findings", params(FindingsQuery),
     responses((status = 200, content_type = "text/event-stream", body = FindingView), (status = 400, body = Problem),
-        (status = 403, body = Problem), (status = 503, body = Problem)))]
+        (status = 403, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn stream(
     State(app): State<App>,
     who: Who,
@@ -66,6 +67,7 @@ pub(super) async fn stream(
         stopping: app.stopping.clone(),
         filter: asked.filter,
         with_ocsf: asked.with_ocsf,
+        search: asked.search,
         start,
         newest: start,
         sent: BTreeSet::new(),
@@ -109,6 +111,7 @@ struct Follower {
     stopping: watch::Receiver<bool>,
     filter: FindingFilter,
     with_ocsf: bool,
+    search: Option<Search>,
     start: Uuid,
     newest: Uuid,
     sent: BTreeSet<Uuid>,
@@ -168,6 +171,14 @@ impl Follower {
                 .await?;
             let mut rows = page.items;
             rows.retain(|row| !self.sent.contains(&row.id));
+            if let Some(search) = self.search.take() {
+                let read = rows.iter().map(|row| row.id).collect::<Vec<_>>();
+                let (search, kept) = search.keep(&self.app, rows).await?;
+                (self.search, rows) = (Some(search), kept);
+                // What is not sent need not be judged again either.
+                self.newest = self.newest.max(read.last().copied().unwrap_or(self.newest));
+                self.sent.extend(read);
+            }
             let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
             let views = views(&self.app, rows, self.with_ocsf).await?;
             for (id, view) in ids.into_iter().zip(views) {

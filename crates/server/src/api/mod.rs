@@ -34,6 +34,7 @@ mod problem;
 mod projects;
 mod rollouts;
 mod router;
+mod search;
 mod seed;
 mod sensors;
 mod session;

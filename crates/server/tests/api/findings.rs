@@ -79,6 +79,70 @@ pub fn every_filter_filters(lab: &mut Lab) {
     assert_eq!(one["ocsf"]["finding_info"]["uid"], "odd");
 }
 
+/// A finding about a process that was started with these arguments.
+fn started(uid: &str, time: i64, name: &str, cmd_line: &str) -> picket_store::NewFinding {
+    let mut new = finding(new_id(), uid, time, &[]);
+    let process = serde_json::json!({"pid": 4711, "name": name, "cmd_line": cmd_line,
+        "file": {"path": format!("/usr/bin/{name}")}});
+    let event = serde_json::json!({"class_uid": 1007, "activity_id": 1, "time": time / 1000,
+        "metadata": {"uid": uid}, "device": {"hostname": "web-1"}, "process": process,
+        "actor": {"process": {"pid": 99, "name": "nginx"}}});
+    new.ocsf["evidences"] = serde_json::json!([event]);
+    new
+}
+
+pub fn findings_are_found_by_any_field_of_their_events(lab: &mut Lab) {
+    const OTHERS: i64 = 900;
+    let mut all: Vec<_> = (0..OTHERS)
+        .map(|n| started(&format!("o{n}"), NOW + n, "sh", "sh -c id"))
+        .collect();
+    for n in 0..5 {
+        let uid = format!("c{n}");
+        all.push(started(
+            &uid,
+            NOW + n * 200,
+            "curl",
+            "curl http://a.example/x",
+        ));
+    }
+    // Nothing is known of its event: it is found by nothing.
+    all.push(finding(new_id(), "bare", NOW + 7, &[]));
+    store(lab, all);
+    let list = |condition: &str, more: &str| {
+        let condition = condition.replace(' ', "%20").replace('"', "%22");
+        let path = format!("/api/v1/findings?where={condition}{more}");
+        lab.admin.get(&path)
+    };
+    let curl = "process.cmd_line contains \"curl\" and actor.process.name == \"nginx\"";
+    let found = list(curl, "").expect(200).json();
+    assert_eq!(uids(&found), ["c4", "c3", "c2", "c1", "c0"]);
+    assert_eq!(found["next"], serde_json::Value::Null);
+    // Pages go on where the one before ended.
+    let first = list(curl, "&limit=2").expect(200).json();
+    assert_eq!(uids(&first), ["c4", "c3"]);
+    let next = first["next"].as_str().unwrap();
+    let second = list(curl, &format!("&limit=3&cursor={next}"))
+        .expect(200)
+        .json();
+    assert_eq!(uids(&second), ["c2", "c1", "c0"]);
+    // With the other filters too, and in an export.
+    let none = list(curl, "&severity=low").expect(200).json();
+    assert_eq!(uids(&none), [""; 0]);
+    let shell = "process.name%20==%20%22sh%22";
+    let export = format!("/api/v1/findings/export?format=csv&where={shell}");
+    let lines = lab.admin.get(&export).expect(200).text;
+    assert_eq!(lines.lines().count() as i64, 1 + OTHERS);
+    for (bad, says) in [
+        ("process.nmae == \"sh\"", "nmae"),
+        ("process.name == ", "where"),
+        ("process.name == \"a\"&where=process.name == \"b\"", "where"),
+    ] {
+        let answer = list(bad, "");
+        assert!(matches!(answer.status, 400 | 422), "{bad}");
+        assert!(answer.text.contains(says), "{bad}: {}", answer.text);
+    }
+}
+
 pub fn pages_follow_each_other(lab: &mut Lab) {
     let sensor = new_id();
     // Some at the same time: the cursor tells them apart.

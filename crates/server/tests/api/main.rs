@@ -73,6 +73,7 @@ suite! {
         an_administrator_cannot_lock_themselves_out;
     findings:
         every_filter_filters,
+        findings_are_found_by_any_field_of_their_events,
         pages_follow_each_other,
         live_ones_come_as_they_are_stored,
         a_stream_ends_with_its_token,

@@ -20,7 +20,8 @@ pub enum Command {
     #[command(
         after_help = "A filter given again is an alternative. That somebody exports is in the server's audit log.\n\n\
             Examples:\n  picket findings export --from 2026-11-01T00:00:00Z -o november.jsonl\n  \
-            picket findings export --format csv --severity high --severity critical --host web-1 > worst.csv"
+            picket findings export --format csv --severity high --severity critical --host web-1 > worst.csv\n  \
+            picket findings export --where 'process.cmd_line contains \"curl\"'"
     )]
     Export(Args),
 }
@@ -67,6 +68,9 @@ pub struct Args {
     /// In a container of this image
     #[arg(long, value_name = "NAME")]
     image: Vec<String>,
+    /// Whose event is as this condition of the rule language says: 'process.cmd_line contains "curl"'
+    #[arg(long = "where", value_name = "CONDITION")]
+    condition: Option<String>,
     /// How they are written
     #[arg(long, value_enum, default_value_t = Format::OcsfJsonl)]
     format: Format,
@@ -129,7 +133,11 @@ fn query(args: &Args) -> String {
         Format::Csv => "csv",
     };
     let mut pairs = vec![("format", format)];
-    let of_one = [("from", &args.from), ("until", &args.until)];
+    let of_one = [
+        ("from", &args.from),
+        ("until", &args.until),
+        ("where", &args.condition),
+    ];
     pairs.extend(
         of_one
             .into_iter()

@@ -28,15 +28,17 @@ pub(super) struct Lens {
     with: Judge,
 }
 
-struct Judge {
+/// Rules, in use. An event is of one class, so at most one of those that differ by class
+/// alone has a say.
+pub(in crate::api) struct Judge {
     program: Program,
     scratch: Scratch,
     verdicts: Verdicts,
 }
 
 impl Judge {
-    fn of(rule: picket_lang::ir::Rule) -> Judge {
-        let program = Program::compile(vec![rule]);
+    pub(in crate::api) fn of(rules: Vec<picket_lang::ir::Rule>) -> Judge {
+        let program = Program::compile(rules);
         Judge {
             scratch: program.scratch(),
             program,
@@ -45,7 +47,7 @@ impl Judge {
     }
 
     /// None: it cannot be said.
-    fn matches(&mut self, event: &Event) -> Option<bool> {
+    pub(in crate::api) fn matches(&mut self, event: &Event) -> Option<bool> {
         self.verdicts.clear();
         self.program
             .evaluate(event, &mut self.scratch, &mut self.verdicts);
@@ -58,7 +60,7 @@ impl Judge {
 }
 
 /// The event that a finding is about.
-pub(super) fn event(finding: &Value) -> Option<Event> {
+pub(in crate::api) fn event(finding: &Value) -> Option<Event> {
     let evidence = finding.pointer("/evidences/0")?;
     ocsf::event_from_json(evidence.to_string().as_bytes(), 1).ok()
 }
@@ -95,8 +97,8 @@ impl Lens {
         let mut bare = with.clone();
         bare.exceptions.retain(|one| one.name != exception);
         Ok(Lens {
-            bare: Judge::of(bare),
-            with: Judge::of(with),
+            bare: Judge::of(vec![bare]),
+            with: Judge::of(vec![with]),
         })
     }
 

@@ -8,6 +8,8 @@ pub(super) mod noisy;
 pub(super) mod preview;
 pub(super) mod propose;
 
+pub(super) use lens::{Judge, event};
+
 use super::App;
 use super::definitions::{
     Entry, authorise, check_name, etag, judge, named, settled, stored_entries,

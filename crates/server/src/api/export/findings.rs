@@ -4,6 +4,7 @@ use super::super::App;
 use super::super::extract::Pairs;
 use super::super::findings::{FindingsQuery, question};
 use super::super::problem::Problem;
+use super::super::search::Search;
 use super::super::values::Time;
 use super::super::who::Who;
 use super::{Export, Pages, begin, csv, format, unknown};
@@ -47,7 +48,7 @@ const COLUMNS: [&str; 14] = [
     params(FindingsQuery, ("format" = String, Query, description = "`ocsf-jsonl` or `csv`")),
     responses((status = 200, description = "One finding a line", content(
             (String = "application/jsonl"), (String = "text/csv"))),
-        (status = 400, body = Problem), (status = 403, body = Problem), (status = 503, body = Problem)))]
+        (status = 400, body = Problem), (status = 403, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub(crate) async fn export(
     State(app): State<App>,
     who: Who,
@@ -64,8 +65,10 @@ pub(crate) async fn export(
         _ => return Err(unknown("ocsf-jsonl or csv")),
     };
     let asked = pairs.clone();
+    let question = question(&app, &scope, pairs).await?;
     let pages = FindingPages {
-        filter: question(&app, &scope, pairs).await?.filter,
+        filter: question.filter,
+        search: question.search,
         as_csv,
         place: Place::Start,
     };
@@ -86,6 +89,7 @@ enum Place {
 
 struct FindingPages {
     filter: FindingFilter,
+    search: Option<Search>,
     as_csv: bool,
     place: Place,
 }
@@ -104,8 +108,12 @@ impl Pages for FindingPages {
             Place::End => return Ok(None),
         };
         let size = PageSize::new(PAGE)?;
-        let page = app.store.findings(&self.filter, before, size).await?;
+        let mut page = app.store.findings(&self.filter, before, size).await?;
         self.place = page.next.map_or(Place::End, Place::After);
+        if let Some(search) = self.search.take() {
+            let (search, kept) = search.keep(app, page.items).await?;
+            (self.search, page.items) = (Some(search), kept);
+        }
         if self.as_csv {
             page.items.iter().for_each(|row| row_line(&mut lines, row));
             return Ok(Some(lines));
