@@ -32,6 +32,7 @@ mod outputs;
 mod page;
 mod playbooks;
 mod postgres;
+mod saved_filters;
 mod schema;
 mod sensors;
 mod sqlite;
@@ -64,13 +65,14 @@ pub use host_actions::{
 };
 pub use issues::{
     ChangeIssue, Issue, IssueChange, IssueCursor, IssueEvent, IssueFilter, IssueNote, IssueOpening,
-    IssueStatus, Issues, OpenIssues, Rejection,
+    IssueStatus, Issues, OpenIssues, Rejection, check_labels,
 };
 pub use jobs::{BACK_OFF, DeadJob, Job, Jobs, MAX_BACK_OFF, NewJob};
 pub use join_tokens::{JoinRefusal, JoinToken, JoinTokens, NewJoinToken};
 pub use outputs::{ForOutput, Outputs, QueuedFinding};
 pub use page::{Page, PageSize};
 pub use playbooks::{Begun, NewRun, Playbooks, Run, RunFilter, RunState, RunStep};
+pub use saved_filters::{Filtered, NewSavedFilter, SavedFilter, SavedFilters};
 pub use sensors::{
     AppliedBundle, Certificate, Heartbeat, NewSensor, RuleStatus, Sensor, SensorFilter, SensorRule,
     Sensors,

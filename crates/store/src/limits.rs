@@ -50,6 +50,14 @@ pub const MAX_FACTS: usize = 64 << 10;
 pub const MAX_DIGEST: u32 = 1000;
 /// Bytes of a note.
 pub const MAX_NOTE: usize = 16 << 10;
+/// Labels of an issue, at most.
+pub const MAX_ISSUE_LABELS: usize = 20;
+/// Characters of one.
+pub const MAX_LABEL: usize = 64;
+/// Filters that one user keeps, at most.
+pub const MAX_SAVED_FILTERS: usize = 200;
+/// Bytes of one.
+pub const MAX_FILTER_QUERY: usize = 8 << 10;
 /// Bytes of an issue's title; what is longer is cut.
 pub const MAX_ISSUE_TITLE: usize = 512;
 

@@ -23,9 +23,9 @@ macro_rules! migrations {
 }
 
 /// SQLite's, in order.
-pub(crate) const SQLITE: &[Migration] = migrations!("sqlite": 1 "0001_control_plane", 2 "0002_response", 3 "0003_answers", 4 "0004_outputs");
+pub(crate) const SQLITE: &[Migration] = migrations!("sqlite": 1 "0001_control_plane", 2 "0002_response", 3 "0003_answers", 4 "0004_working");
 /// PostgreSQL's, in order.
-pub(crate) const POSTGRES: &[Migration] = migrations!("postgres": 1 "0001_control_plane", 2 "0002_response", 3 "0003_answers", 4 "0004_outputs");
+pub(crate) const POSTGRES: &[Migration] = migrations!("postgres": 1 "0001_control_plane", 2 "0002_response", 3 "0003_answers", 4 "0004_working");
 
 /// The table that says which schema a database has; in both dialects the same.
 pub(crate) const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS picket_schema \

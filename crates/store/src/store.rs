@@ -18,6 +18,7 @@ use crate::join_tokens::JoinTokens;
 use crate::outputs::Outputs;
 use crate::playbooks::Playbooks;
 use crate::postgres::PostgresBackend;
+use crate::saved_filters::SavedFilters;
 use crate::sensors::Sensors;
 use crate::sqlite::SqliteBackend;
 use async_trait::async_trait;
@@ -43,6 +44,7 @@ pub trait Store:
     + JoinTokens
     + Outputs
     + Playbooks
+    + SavedFilters
     + Sensors
 {
     /// Changes from here on, those of other replicas too.

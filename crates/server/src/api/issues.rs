@@ -55,6 +55,8 @@ pub(super) struct IssueView {
     /// The user who works on it.
     #[serde(skip_serializing_if = "Option::is_none")]
     assignee: Option<String>,
+    /// What people sort it by.
+    labels: Vec<String>,
     /// How many findings there were, those that are no longer kept too.
     count: i64,
     /// When the first one happened.
@@ -114,6 +116,9 @@ pub(super) struct IssuesQuery {
     /// Users who work on it; an empty one alone: nobody does.
     #[param(required = false)]
     assignee: Vec<String>,
+    /// Labels.
+    #[param(required = false)]
+    label: Vec<String>,
     /// `true`: those alone that should have been closed by now.
     #[param(required = false)]
     overdue: Option<bool>,
@@ -145,6 +150,9 @@ pub(super) struct ChangeRequest {
     severity: Option<String>,
     /// Until when it should be closed.
     due_at: Option<Time>,
+    /// All labels that it is to have: 1 to 64 of the characters a-z, 0-9, `-`, `.`, `:` and `/`
+    /// each.
+    labels: Option<Vec<String>>,
     /// Why; it stays with the status, and in the audit log.
     reason: String,
 }
@@ -203,6 +211,7 @@ pub(super) async fn filter(
                 let only = value.parse().map_err(|_| bad("true or false"))?;
                 filter.overdue_at = Some(now()).filter(|_| only);
             }
+            "label" => filter.labels.push(value),
             "text" => filter.text = Some(value).filter(|text| !text.is_empty()),
             "limit" => limit = Some(value.parse().map_err(|_| bad("a number"))?),
             "cursor" => {
@@ -274,6 +283,7 @@ fn view(issue: Issue, assignee: Option<String>, projects: Vec<String>, now: i64)
         namespace: issue.namespace,
         image: issue.image,
         assignee,
+        labels: issue.labels,
         count: issue.count,
         first_seen: Time(issue.first_seen),
         last_seen: Time(issue.last_seen),
@@ -361,7 +371,7 @@ pub(super) async fn get(
     answer(&app, &scope, issue).await
 }
 
-/// Change where the work on an issue stands, who does it, how bad it is, or when it is due
+/// Change where the work on an issue stands, who does it, how bad it is, when it is due, or its labels
 #[utoipa::path(patch, path = "/issues/{id}", tag = "issues", operation_id = "change_issue",
     params(("id" = String, Path, description = "Its id"), ("If-Match" = String, Header, description = "The ETag that was read")),
     request_body = ChangeRequest,
@@ -434,6 +444,7 @@ async fn change_of(
         assignee,
         severity,
         due_at: asked.due_at.map(|time| time.0).or(severity.map(due)),
+        labels: asked.labels.clone(),
     })
 }
 

@@ -16,6 +16,7 @@ mod evidence;
 mod exceptions;
 mod export;
 mod extract;
+mod filters;
 mod findings;
 mod graph;
 mod guard;

@@ -1,9 +1,9 @@
 //! Every route, and the description made of them.
 
 use super::{
-    App, apply, audit, bundles, definitions, evidence, exceptions, export, findings, graph, guard,
-    host_actions, issue_notes, issue_stream, issues, join_tokens, live, me, oidc, ops, playbooks,
-    problem, projects, rollouts, sensors, session, tokens, users,
+    App, apply, audit, bundles, definitions, evidence, exceptions, export, filters, findings,
+    graph, guard, host_actions, issue_notes, issue_stream, issues, join_tokens, live, me, oidc,
+    ops, playbooks, problem, projects, rollouts, sensors, session, tokens, users,
 };
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
@@ -111,6 +111,8 @@ fn v1() -> OpenApiRouter<App> {
         .routes(routes!(export::findings::export))
         .routes(routes!(live::stream))
         .routes(routes!(findings::get))
+        .routes(routes!(filters::list, filters::create))
+        .routes(routes!(filters::delete))
         .routes(routes!(issues::list))
         .routes(routes!(export::issues::export))
         .routes(routes!(issue_stream::stream))

@@ -170,7 +170,7 @@ mod tests {
         for (condition, line, column) in [
             ("dst_endpoint.port == \"x\"", 1, 22),
             ("process.nmae == \"sh\"", 1, 1),
-            ("process.name == \"sh\" and\nprocess.pid == ", 2, 15),
+            ("process.name == \"sh\" and\nprocess.pid == ", 2, 16),
         ] {
             let problem = Search::parse_now(condition).err().unwrap();
             let told = serde_json::to_value(&problem).unwrap();

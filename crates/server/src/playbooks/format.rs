@@ -186,6 +186,11 @@ pub enum Action {
         /// What it says; a template.
         text: String,
     },
+    /// Labels for the issue.
+    Label {
+        /// Which: they are added to those that it has.
+        labels: Vec<String>,
+    },
     /// An issue of the finding, where its rule opens none.
     OpenIssue {},
 }
@@ -224,6 +229,7 @@ impl Action {
             Action::Command(HostCommand::QuarantineFile {}) => "quarantine_file",
             Action::Command(HostCommand::IsolateHost { .. }) => "isolate_host",
             Action::Note { .. } => "note",
+            Action::Label { .. } => "label",
             Action::OpenIssue {} => "open_issue",
         }
     }
@@ -272,13 +278,14 @@ impl Playbook {
         for (number, step) in self.steps.iter().enumerate() {
             step.check()
                 .map_err(|why| format!("steps[{number}].{why}"))?;
-            let needs_issue = matches!(step.action, Action::Note { .. });
+            let needs_issue = matches!(step.action, Action::Note { .. } | Action::Label { .. });
             let opens = |step: &Step| matches!(step.action, Action::OpenIssue {});
             let has_issue = !self.trigger.on.contains(&Event::Finding)
                 || self.steps.iter().take(number).any(opens);
             if needs_issue && !has_issue {
                 return Err(format!(
-                    "steps[{number}].action.note: a finding has no issue yet: put open_issue before it"
+                    "steps[{number}].action.{}: a finding has no issue yet: put open_issue before it",
+                    step.action.name()
                 ));
             }
         }
@@ -381,6 +388,12 @@ impl Step {
             }
             Action::Command(_) | Action::OpenIssue {} => Ok(()),
             Action::Note { text } => is_template(&at("text"), text),
+            Action::Label { labels } if labels.is_empty() => {
+                Err(format!("{}: at least one", at("labels")))
+            }
+            Action::Label { labels } => {
+                picket_store::check_labels(labels).map_err(|why| format!("{}: {why}", at("labels")))
+            }
         }
     }
 }

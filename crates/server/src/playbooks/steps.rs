@@ -60,6 +60,7 @@ enum Ready {
         text: String,
     },
     Note(Uuid, String),
+    Label(Uuid, Vec<String>),
     Open(Box<IssueOpening>),
     Host(Box<HostOrder>),
 }
@@ -97,6 +98,11 @@ impl Hands {
                 let cause = self.cause(run, now);
                 let noted = self.store.add_issue_note(issue, &text, &cause).await;
                 noted.map(|_| "noted".to_owned()).map_err(of_store)
+            }
+            Ready::Label(issue, labels) => {
+                let cause = self.cause(run, now);
+                let labelled = self.store.label_issue(issue, &labels, &cause).await;
+                labelled.map(|_| "labelled".to_owned()).map_err(of_store)
             }
             Ready::Open(opening) => {
                 let cause = self.cause(run, now);
@@ -154,6 +160,7 @@ impl Hands {
                 json!({"to": to, "subject": subject, "text": text})
             }
             Ready::Note(issue, text) => json!({"issue": issue.to_string(), "note": text}),
+            Ready::Label(issue, labels) => json!({"issue": issue.to_string(), "labels": labels}),
             Ready::Open(opening) => json!({"title": opening.title, "host": opening.host}),
             Ready::Host(order) => order.shown(),
         }
@@ -253,11 +260,8 @@ impl Hands {
                     timeout,
                 })
             }
-            Action::Note { text } => {
-                let issue = about.issue.as_ref().map(|issue| issue.id);
-                let issue = issue.ok_or_else(|| Failure::for_good("the issue is there no more"))?;
-                Ready::Note(issue, fill("text", text)?)
-            }
+            Action::Note { text } => Ready::Note(issue_of(about)?, fill("text", text)?),
+            Action::Label { labels } => Ready::Label(issue_of(about)?, labels.clone()),
             Action::OpenIssue {} => {
                 let (row, ocsf) = about
                     .finding
@@ -268,6 +272,11 @@ impl Hands {
             Action::Command(command) => Ready::Host(Box::new(HostOrder::of(command, about)?)),
         })
     }
+}
+
+fn issue_of(about: &About) -> Result<Uuid, Failure> {
+    let issue = about.issue.as_ref().map(|issue| issue.id);
+    issue.ok_or_else(|| Failure::for_good("the issue is there no more"))
 }
 
 pub(super) fn of_store(why: picket_store::StoreError) -> Failure {

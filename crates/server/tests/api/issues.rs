@@ -14,6 +14,42 @@ fn path(issue: &Value) -> String {
     format!("/api/v1/issues/{}", issue["id"].as_str().unwrap())
 }
 
+pub fn issues_are_sorted_by_labels(lab: &mut Lab) {
+    let one = |uid: &str, print: &str| alarming(uid, NOW, print, &[]);
+    let issues = digested(lab, vec![one("a", "a"), one("b", "b")], 2);
+    let path = path(&issues[0]);
+    let label = |labels: Value| {
+        let etag = lab.admin.get(&path).expect(200).etag();
+        lab.admin.patch(&path, &etag, json!({"labels": labels}))
+    };
+    let labelled = label(json!(["team:web", "phishing", "phishing"]))
+        .expect(200)
+        .json();
+    assert_eq!(labelled["labels"], json!(["phishing", "team:web"]));
+    for bad in [json!(["A"]), json!(["a,b"]), json!([""]), json!(["a_b"])] {
+        label(bad).problem(422);
+    }
+    let found = |query: &str| {
+        let page = lab
+            .admin
+            .get(&format!("/api/v1/issues?{query}"))
+            .expect(200)
+            .json();
+        page["items"].as_array().unwrap().len()
+    };
+    assert_eq!(found("label=phishing"), 1);
+    assert_eq!(found("label=other&label=team:web"), 1);
+    assert_eq!(found("label=phish"), 0);
+    lab.admin.get("/api/v1/issues?label=%25").problem(422);
+    let table = lab
+        .admin
+        .get("/api/v1/issues/export?format=csv&label=phishing")
+        .expect(200);
+    assert!(table.text.contains("phishing team:web"), "{}", table.text);
+    assert_eq!(label(json!([])).expect(200).json()["labels"], json!([]));
+    assert_eq!(found("label=phishing"), 0);
+}
+
 pub fn an_attack_is_one_issue_that_people_work_on(lab: &mut Lab) {
     let batch = (0..3)
         .map(|n| alarming(&format!("f{n}"), NOW + n * SECOND, "a", &[]))

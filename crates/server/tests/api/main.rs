@@ -14,6 +14,7 @@ mod evidence;
 mod exceptions;
 mod exports;
 mod files;
+mod filters;
 mod findings;
 mod flood;
 mod fuzz;
@@ -71,6 +72,8 @@ suite! {
         a_new_password_ends_log_ins,
         tokens_end_when_they_are_revoked,
         an_administrator_cannot_lock_themselves_out;
+    filters:
+        filters_are_ones_own_or_shared;
     findings:
         every_filter_filters,
         findings_are_found_by_any_field_of_their_events,
@@ -89,6 +92,7 @@ suite! {
         evidence_shows_no_more_than_one_may_see;
     issues:
         an_attack_is_one_issue_that_people_work_on,
+        issues_are_sorted_by_labels,
         issues_are_found_by_each_filter,
         projects_hide_issues,
         a_change_is_told_live,

@@ -77,6 +77,37 @@ fn decide(client: &Client, run: &Value, verb: &str) -> crate::client::Answer {
 }
 
 #[test]
+fn a_step_labels_the_issue_and_not_twice() {
+    let lab = lab();
+    let label = json!({"action": {"label": {"labels": ["by-playbook", "web"]}}});
+    for (bad, says) in [
+        (json!({"action": {"label": {"labels": []}}}), "at least one"),
+        (json!({"action": {"label": {"labels": ["A"]}}}), "labels"),
+    ] {
+        let body =
+            json!({"name": "bad", "playbook": playbook("issue_opened", &[bad]), "reason": "test"});
+        let why = lab.admin.post("/api/v1/playbooks", body).problem(422);
+        assert!(why.contains(says), "{why}");
+    }
+    make(
+        &lab.admin,
+        "sort",
+        playbook("issue_opened", &[label.clone(), label]),
+    );
+    switch_on(&lab, "sort");
+    store(&lab, vec![alarming("a", NOW, "one", &[])]);
+    run_in(&lab.admin, "sort", "succeeded");
+    let issues = lab
+        .admin
+        .get("/api/v1/issues?label=by-playbook")
+        .expect(200)
+        .json();
+    assert_eq!(issues["items"][0]["labels"], json!(["by-playbook", "web"]));
+    // The second time changed nothing: one version for the labels.
+    assert_eq!(issues["items"][0]["version"], 2);
+}
+
+#[test]
 fn a_webhook_is_signed_and_sent_again_after_a_failure() {
     let lab = lab();
     let receiver = Receiver::start(&[500, 200]);

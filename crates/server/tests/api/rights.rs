@@ -43,6 +43,7 @@ struct Names {
     issue: String,
     rollout: Uuid,
     join: String,
+    filter: String,
     token: String,
     evidence: String,
     /// To be approved, refused, ended.
@@ -86,6 +87,8 @@ fn endpoint(
         names.sensor.to_string()
     } else if template.contains("/findings/") {
         names.finding.clone()
+    } else if template.contains("/filters/") {
+        names.filter.clone()
     } else if template.contains("/issues/") {
         names.issue.clone()
     } else if template.contains("/graph/nodes/") {
@@ -423,6 +426,16 @@ fn table(names: &Names) -> Vec<Endpoint> {
             202,
             why(),
         ),
+        shared(get("/api/v1/filters", role(Viewer))),
+        shared(call(
+            "POST",
+            "/api/v1/filters",
+            role(Viewer),
+            201,
+            Some(json!({"kind": "finding", "name": "mine", "query": "severity=high"})),
+        )),
+        // One that an administrator shares.
+        call("DELETE", "/api/v1/filters/{id}", role(Admin), 204, None),
         call("POST", "/api/v1/join-tokens", role(Admin), 201, why()),
         call("DELETE", "/api/v1/join-tokens/{id}", role(Admin), 204, None),
         call(
@@ -569,11 +582,14 @@ fn build(lab: &Lab) -> Names {
     lab.user("bob", &[]);
     let token = admin.post("/api/v1/users/bob/tokens", json!({"name": "old"}));
     let join = admin.post("/api/v1/join-tokens", json!({}));
+    let filter = json!({"kind": "issue", "name": "ours", "query": "status=open", "shared": true});
+    let filter = admin.post("/api/v1/filters", filter).expect(201).json();
     Names {
         sensor,
         finding: findings["items"][0]["id"].as_str().unwrap().to_owned(),
         issue: issues[0]["id"].as_str().unwrap().to_owned(),
         rollout,
+        filter: filter["id"].as_str().unwrap().to_owned(),
         join: join.expect(201).json()["id"].as_str().unwrap().to_owned(),
         evidence: world::evidence(admin, "policies", "stop-it"),
         runs,

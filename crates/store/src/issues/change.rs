@@ -1,6 +1,6 @@
 //! What people change of issues.
 
-use super::{ChangeIssue, Issue, IssueStatus, Rejection};
+use super::{ChangeIssue, Issue, IssueStatus, Rejection, labels};
 use crate::audit::{self, Deed};
 use crate::basics::{Cause, Uuid};
 use crate::changes::Change;
@@ -56,6 +56,33 @@ pub(super) async fn change(
             found: before.version,
         });
     }
+    write(link, before, change, cause).await
+}
+
+/// Adds labels to it.
+pub(super) async fn label(
+    link: &mut impl Link,
+    id: Uuid,
+    labels: Vec<String>,
+    cause: &Cause,
+) -> Result<Issue> {
+    let before = hold(link, id).await?;
+    let mut all = before.labels.clone();
+    all.extend(labels);
+    let change = ChangeIssue {
+        labels: Some(labels::checked(all)?),
+        ..ChangeIssue::default()
+    };
+    write(link, before, &change, cause).await
+}
+
+async fn write(
+    link: &mut impl Link,
+    before: Issue,
+    change: &ChangeIssue,
+    cause: &Cause,
+) -> Result<Issue> {
+    let id = before.id;
     let after = changed(&before, change, cause);
     let detail = difference(&before, &after);
     if detail.is_empty() {
@@ -64,8 +91,8 @@ pub(super) async fn change(
     let update = sql(
         "changing an issue",
         "UPDATE issues SET version = $1, status = $2, rejection = $3, reason = $4, severity = $5, \
-         severity_set = $6, assignee = $7, due_at = $8, closed_at = $9, changed_at = $10 \
-         WHERE id = $11",
+         severity_set = $6, assignee = $7, due_at = $8, closed_at = $9, changed_at = $10, \
+         labels = $11 WHERE id = $12",
     );
     link.execute(
         update
@@ -79,6 +106,7 @@ pub(super) async fn change(
             .bind(after.due_at)
             .bind(after.closed_at)
             .bind(after.changed_at)
+            .bind(labels::joined(&after.labels))
             .bind(id),
     )
     .await?;
@@ -115,6 +143,9 @@ fn changed(before: &Issue, change: &ChangeIssue, cause: &Cause) -> Issue {
         after.severity = severity;
         after.severity_set = true;
     }
+    if let Some(labels) = &change.labels {
+        after.labels.clone_from(labels);
+    }
     if let Some(due_at) = change.due_at {
         after.due_at = due_at;
     }
@@ -133,6 +164,7 @@ fn difference(before: &Issue, after: &Issue) -> Map<String, Value> {
             ("severity", json!(issue.severity.name())),
             ("severity_set", json!(issue.severity_set)),
             ("assignee", json!(assignee)),
+            ("labels", json!(issue.labels)),
             ("due_at", json!(issue.due_at)),
         ]
     };

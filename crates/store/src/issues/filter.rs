@@ -28,6 +28,14 @@ pub(super) fn page(
         one_of(&mut query, column, values);
     }
     one_of(&mut query, "assignee", filter.assignees.iter().copied());
+    let mut labelled = Cond::any();
+    for label in &filter.labels {
+        super::labels::check(label)?;
+        labelled = labelled.add(Expr::col(("i", "labels")).like(format!("%,{label},%")));
+    }
+    if !labelled.is_empty() {
+        query.cond_where(labelled);
+    }
     if filter.unassigned {
         query.and_where(Expr::col(("i", "assignee")).is_null());
     }
@@ -77,6 +85,7 @@ fn check(filter: &IssueFilter) -> Result<()> {
         ("status", filter.statuses.len()),
         ("severity", filter.severities.len()),
         ("assignee", filter.assignees.len()),
+        ("label", filter.labels.len()),
     ];
     lists.extend(texts(filter).map(|(column, values)| (column, values.len())));
     if let Some(text) = &filter.text {

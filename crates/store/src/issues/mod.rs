@@ -11,10 +11,12 @@
 
 mod change;
 mod filter;
+mod labels;
 mod notes;
 mod open;
 mod sql;
 
+pub use labels::check_all as check_labels;
 pub(crate) use open::open;
 
 use crate::basics::{Cause, Micros, Uuid};
@@ -137,6 +139,8 @@ pub struct Issue {
     pub image: Option<String>,
     /// The user who works on it.
     pub assignee: Option<Uuid>,
+    /// What people sort it by, in order.
+    pub labels: Vec<String>,
     /// How many findings there were, those that retention has deleted too.
     pub count: i64,
     /// When the first one happened.
@@ -253,6 +257,8 @@ pub struct IssueFilter {
     pub fingerprints: Vec<String>,
     /// Who works on it.
     pub assignees: Vec<Uuid>,
+    /// Labels.
+    pub labels: Vec<String>,
     /// Those alone that nobody works on.
     pub unassigned: bool,
     /// Those alone that are not closed and were due before this time.
@@ -286,6 +292,8 @@ pub struct ChangeIssue {
     pub severity: Option<Severity>,
     /// Until when it should be closed.
     pub due_at: Option<Micros>,
+    /// All labels that it is to have.
+    pub labels: Option<Vec<String>>,
 }
 
 /// What somebody, or something, said about an issue.
@@ -338,6 +346,9 @@ pub trait Issues: Send + Sync {
         change: ChangeIssue,
         cause: &Cause,
     ) -> Result<Issue>;
+
+    /// Adds labels to an issue, whatever its version is: it may be done twice.
+    async fn label_issue(&self, id: Uuid, labels: &[String], cause: &Cause) -> Result<Issue>;
 
     /// Opens an issue of findings whose rule does not, or reopens one that was resolved
     /// before they happened. Where there is one already, nothing is counted: it may be

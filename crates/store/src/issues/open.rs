@@ -38,6 +38,7 @@ impl Record for Issue {
             namespace: row.get("namespace")?,
             image: row.get("image")?,
             assignee: row.get("assignee")?,
+            labels: super::labels::split(&row.text("labels")?),
             count: row.int("count")?,
             first_seen: row.int("first_seen")?,
             last_seen: row.int("last_seen")?,

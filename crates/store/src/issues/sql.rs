@@ -2,7 +2,7 @@
 
 use super::{
     ChangeIssue, Issue, IssueChange, IssueCursor, IssueEvent, IssueFilter, IssueNote, IssueOpening,
-    IssueStatus, Issues, OpenIssues, change, filter, notes, open,
+    IssueStatus, Issues, OpenIssues, change, filter, labels, notes, open,
 };
 use crate::audit::{self, Deed};
 use crate::basics::{Cause, Micros, Uuid};
@@ -161,15 +161,27 @@ impl<B: Backend> Issues for SqlStore<B> {
         &self,
         id: Uuid,
         expected: i64,
-        asked: ChangeIssue,
+        mut asked: ChangeIssue,
         cause: &Cause,
     ) -> Result<Issue> {
         cause.check()?;
         change::check(&asked, cause)?;
+        asked.labels = asked.labels.map(labels::checked).transpose()?;
         let cause = cause.clone();
         self.0
             .write(move |link| {
                 Box::pin(async move { change::change(link, id, expected, &asked, &cause).await })
+            })
+            .await
+    }
+
+    async fn label_issue(&self, id: Uuid, labels: &[String], cause: &Cause) -> Result<Issue> {
+        cause.check()?;
+        let labels = labels::checked(labels.to_vec())?;
+        let cause = cause.clone();
+        self.0
+            .write(move |link| {
+                Box::pin(async move { change::label(link, id, labels, &cause).await })
             })
             .await
     }

@@ -169,6 +169,7 @@ pub async fn people_change_what_they_have_read(case: &Case) {
         assignee: Some(Some(anna.id)),
         severity: Some(Severity::Medium),
         due_at: Some(NOW + 7),
+        labels: Some(vec!["b".to_owned(), "a".to_owned()]),
     };
     let changed = moved(case, &issue, change.clone(), NOW + 1).await;
     assert_eq!(changed, store.issue(issue.id).await.unwrap());

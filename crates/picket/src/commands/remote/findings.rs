@@ -71,6 +71,9 @@ pub struct Args {
     /// Whose event is as this condition of the rule language says: 'process.cmd_line contains "curl"'
     #[arg(long = "where", value_name = "CONDITION")]
     condition: Option<String>,
+    /// As a filter says that you keep, or that somebody shares (the API's /filters), beside the others
+    #[arg(long, value_name = "NAME")]
+    saved: Option<String>,
     /// How they are written
     #[arg(long, value_enum, default_value_t = Format::OcsfJsonl)]
     format: Format,
@@ -85,7 +88,11 @@ pub struct Args {
 pub fn run(command: &Command) -> Result<ExitCode> {
     let Command::Export(args) = command;
     let client = Client::new(&args.remote)?;
-    let body = client.download(&format!("/api/v1/findings/export?{}", query(args)))?;
+    let mut query = query(args);
+    if let Some(name) = &args.saved {
+        query = format!("{query}&{}", saved(&client, name)?);
+    }
+    let body = client.download(&format!("/api/v1/findings/export?{query}"))?;
     match &args.output {
         None => copy(body, output::stdout())?,
         Some(path) => {
@@ -100,6 +107,22 @@ pub fn run(command: &Command) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The query of a saved filter: one's own, or else one that is shared.
+fn saved(client: &Client, name: &str) -> Result<String> {
+    let list = client.get("/api/v1/filters")?;
+    let items = list["items"].as_array().into_iter().flatten();
+    let named: Vec<_> = items
+        .filter(|filter| filter["kind"] == "finding" && filter["name"] == name)
+        .collect();
+    let own = named.iter().find(|filter| filter["own"] == true);
+    let query = own
+        .or(named.first())
+        .and_then(|filter| filter["query"].as_str());
+    query
+        .map(str::to_owned)
+        .with_context(|| format!("no filter of findings is called {name:?}"))
 }
 
 /// Copies it as it comes, and tells now and then how much it was.

@@ -17,7 +17,7 @@ use std::fmt::Display;
 const PAGE: u32 = 200;
 
 /// The columns of the CSV, as the API names them.
-const COLUMNS: [&str; 22] = [
+const COLUMNS: [&str; 23] = [
     "id",
     "status",
     "rejection",
@@ -29,6 +29,7 @@ const COLUMNS: [&str; 22] = [
     "namespace",
     "image",
     "assignee",
+    "labels",
     "count",
     "first_seen",
     "last_seen",

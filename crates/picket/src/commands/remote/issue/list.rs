@@ -36,6 +36,9 @@ pub struct Args {
     /// That nobody works on
     #[arg(long, conflicts_with = "assignee")]
     unassigned: bool,
+    /// With this label
+    #[arg(long, value_name = "LABEL")]
+    label: Vec<String>,
     /// That should have been closed by now
     #[arg(long)]
     overdue: bool,
@@ -102,6 +105,7 @@ fn query(args: &Args) -> String {
         ("host", &args.host),
         ("project", &args.project),
         ("assignee", &args.assignee),
+        ("label", &args.label),
     ] {
         pairs.extend(values.iter().map(|value| (name, value.as_str())));
     }

@@ -58,6 +58,8 @@ struct Issue {
     namespace: Option<String>,
     image: Option<String>,
     assignee: Option<String>,
+    #[serde(default)]
+    labels: Vec<String>,
     count: u64,
     first_seen: String,
     last_seen: String,
@@ -93,6 +95,9 @@ impl Issue {
         line("reason", &self.reason);
         line("severity", &self.severity);
         line("assignee", self.assignee.as_deref().unwrap_or("nobody"));
+        if !self.labels.is_empty() {
+            line("labels", &self.labels.join(" "));
+        }
         line("due", &self.due_at);
         line("closed", self.closed_at.as_deref().unwrap_or_default());
         line("rule", &self.rule);

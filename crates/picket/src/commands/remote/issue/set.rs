@@ -33,6 +33,12 @@ pub struct Args {
     /// Until when it should be closed, such as 2026-12-01T08:00:00Z
     #[arg(long, value_name = "TIME")]
     due: Option<String>,
+    /// A label to add
+    #[arg(long, value_name = "LABEL")]
+    label: Vec<String>,
+    /// A label to take away
+    #[arg(long, value_name = "LABEL")]
+    unlabel: Vec<String>,
     /// Why; it stays with the status, and in the audit log
     #[arg(long, value_name = "TEXT", default_value = "")]
     reason: String,
@@ -48,16 +54,19 @@ pub struct Args {
 
 /// Changes.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let body = body(args);
+    let mut body = body(args);
+    let labels = !args.label.is_empty() || !args.unlabel.is_empty();
     ensure!(
-        !body.is_empty() || args.note.is_some(),
-        "nothing is to be changed: give --status, --assignee, --severity, --due or --note"
+        !body.is_empty() || labels || args.note.is_some(),
+        "nothing is to be changed: give --status, --assignee, --severity, --due, --label, --unlabel or --note"
     );
     let client = Client::new(&args.remote)?;
     let path = path(&args.id)?;
     let (mut issue, tag) = client.get_tagged(&path)?;
+    if labels {
+        body.insert("labels".to_owned(), json!(labelled(&issue, args)));
+    }
     if !body.is_empty() {
-        let mut body = body;
         body.insert("reason".to_owned(), json!(args.reason));
         issue = client.patch(&path, &tag, &body.into())?;
     }
@@ -69,6 +78,15 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         Format::Text => output::write(&serde_json::from_value::<Issue>(issue)?.whole())?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The labels that it is to have.
+fn labelled(issue: &Value, args: &Args) -> Vec<String> {
+    let has = issue["labels"].as_array().into_iter().flatten();
+    let has = has.filter_map(Value::as_str).map(str::to_owned);
+    let mut labels: Vec<String> = has.chain(args.label.iter().cloned()).collect();
+    labels.retain(|label| !args.unlabel.contains(label));
+    labels
 }
 
 fn body(args: &Args) -> Map<String, Value> {
