@@ -2,7 +2,7 @@
 
 use crate::commands::control::{arm, disarm, stats, status};
 use crate::commands::remote::{
-    action, apply, diff, exception, export, findings, graph, issue, playbook, promote,
+    action, apply, diff, exception, export, findings, graph, issue, playbook, promote, try_rules,
 };
 use crate::commands::{
     completion, config_check, explain, man, match_events, rules_check, rules_convert, rules_test,
@@ -237,6 +237,13 @@ enum RulesCommand {
     /// Write rules of any format as native YAML to stdout
     #[command(after_help = "Example:\n  picket rules convert rules/web.yaml > canonical.yaml")]
     Convert(rules_convert::Args),
+    /// Tell which of a server's findings, or which events of a recording, a rule file would match
+    #[command(
+        after_help = "Nothing is stored. Exit code 0 if it matches something, 1 if not.\n\n\
+            Examples:\n  picket rules try web.yaml --token-file ~/.picket-token\n  \
+            picket rules try web.yaml --events host.jsonl --token-file ~/.picket-token"
+    )]
+    Try(try_rules::Args),
 }
 
 /// Parses the command line and does what it says.
@@ -255,6 +262,7 @@ pub fn run() -> Result<ExitCode> {
             RulesCommand::Check(args) => rules_check::run(&args),
             RulesCommand::Test(args) => rules_test::run(&args),
             RulesCommand::Convert(args) => rules_convert::run(&args),
+            RulesCommand::Try(args) => try_rules::run(&args),
         },
         Command::Match(args) => match_events::run(&args),
         Command::Explain(args) => explain::run(&args),

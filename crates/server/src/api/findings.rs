@@ -276,6 +276,21 @@ pub(super) async fn page(app: &App, asked: Question) -> Result<Json<Page<Finding
     }))
 }
 
+/// A finding that they may see, with its projects; another is not there.
+pub(super) async fn seen(
+    app: &App,
+    scope: &Scope,
+    text: &str,
+) -> Result<(FindingRow, Vec<Uuid>), Problem> {
+    let id = id("finding", text)?;
+    let row = app.store.finding(id).await?;
+    let projects = app.store.finding_projects(id).await?;
+    if *scope != Scope::All && !projects.iter().any(|project| scope.covers(*project)) {
+        return Err(Problem::not_found("finding", text));
+    }
+    Ok((row, projects))
+}
+
 /// Show a finding, with the whole of it
 #[utoipa::path(get, path = "/findings/{id}", tag = "findings", operation_id = "get_finding",
     params(("id" = String, Path, description = "The server's id for it")),
@@ -286,14 +301,9 @@ pub(super) async fn get(
     Path(text): Path<String>,
 ) -> Result<Json<FindingView>, Problem> {
     let scope = who.needs(Permission::Read)?;
-    let id = id("finding", &text)?;
-    let row = app.store.finding(id).await?;
-    let projects = app.store.finding_projects(id).await?;
-    if scope != Scope::All && !projects.iter().any(|project| scope.covers(*project)) {
-        return Err(Problem::not_found("finding", &text));
-    }
+    let (row, projects) = seen(&app, &scope, &text).await?;
     let names = Names::read(&app).await?;
-    let mut ocsf = app.store.findings_ocsf(&[id]).await?;
+    let mut ocsf = app.store.findings_ocsf(&[row.id]).await?;
     let mut view = view(row, ocsf.pop().map(|(_, ocsf)| ocsf));
     let shown = projects
         .into_iter()

@@ -43,6 +43,7 @@ mod tokens;
 mod users;
 mod values;
 mod who;
+mod workbench;
 
 pub use app::{App, AppParts};
 pub use metrics::Metrics;

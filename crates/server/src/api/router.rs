@@ -3,7 +3,7 @@
 use super::{
     App, apply, audit, bundles, definitions, evidence, exceptions, export, filters, findings,
     graph, guard, host_actions, issue_notes, issue_stream, issues, join_tokens, live, me, oidc,
-    ops, playbooks, problem, projects, rollouts, sensors, session, tokens, users,
+    ops, playbooks, problem, projects, rollouts, sensors, session, tokens, users, workbench,
 };
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
@@ -111,6 +111,10 @@ fn v1() -> OpenApiRouter<App> {
         .routes(routes!(export::findings::export))
         .routes(routes!(live::stream))
         .routes(routes!(findings::get))
+        .routes(routes!(workbench::explain::of_finding))
+        .routes(routes!(workbench::check::check))
+        .routes(routes!(workbench::trial::try_it))
+        .routes(routes!(workbench::language::language))
         .routes(routes!(filters::list, filters::create))
         .routes(routes!(filters::delete))
         .routes(routes!(issues::list))

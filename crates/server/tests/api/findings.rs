@@ -80,7 +80,7 @@ pub fn every_filter_filters(lab: &mut Lab) {
 }
 
 /// A finding about a process that was started with these arguments.
-fn started(uid: &str, time: i64, name: &str, cmd_line: &str) -> picket_store::NewFinding {
+pub fn started(uid: &str, time: i64, name: &str, cmd_line: &str) -> picket_store::NewFinding {
     let mut new = finding(new_id(), uid, time, &[]);
     let process = serde_json::json!({"pid": 4711, "name": name, "cmd_line": cmd_line,
         "file": {"path": format!("/usr/bin/{name}")}});

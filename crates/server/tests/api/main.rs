@@ -32,6 +32,7 @@ mod rules;
 mod safety;
 mod sessions;
 mod sso;
+mod workbench;
 mod world;
 
 macro_rules! suite {
@@ -72,6 +73,10 @@ suite! {
         a_new_password_ends_log_ins,
         tokens_end_when_they_are_revoked,
         an_administrator_cannot_lock_themselves_out;
+    workbench:
+        a_draft_is_checked_and_its_tests_are_run,
+        a_draft_is_tried_on_what_has_happened,
+        a_finding_is_explained_by_its_rule;
     filters:
         filters_are_ones_own_or_shared;
     findings:

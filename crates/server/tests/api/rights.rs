@@ -426,6 +426,29 @@ fn table(names: &Names) -> Vec<Endpoint> {
             202,
             why(),
         ),
+        shared(get("/api/v1/workbench/language", role(Viewer))),
+        shared(call(
+            "POST",
+            "/api/v1/workbench/check",
+            role(Viewer),
+            200,
+            Some(json!({"text": ""})),
+        )),
+        shared(call(
+            "POST",
+            "/api/v1/workbench/try",
+            role(Viewer),
+            200,
+            Some(json!({"text": rule("tried", "payments", "process.pid > 1")})),
+        )),
+        // This one's event cannot be read.
+        call(
+            "GET",
+            "/api/v1/findings/{id}/explanation",
+            role(Viewer),
+            422,
+            None,
+        ),
         shared(get("/api/v1/filters", role(Viewer))),
         shared(call(
             "POST",

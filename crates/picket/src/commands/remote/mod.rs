@@ -11,6 +11,7 @@ pub mod graph;
 pub mod issue;
 pub mod playbook;
 pub mod promote;
+pub mod try_rules;
 
 use crate::console;
 use anyhow::Result;
