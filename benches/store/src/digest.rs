@@ -78,12 +78,31 @@ pub async fn measure(store: &Arc<dyn Store>, next: usize) -> Result<()> {
     println!(
         "Both at once: {stored:.0} findings/s stored, and all digested at {rate:.0} findings/s."
     );
+
+    let start = next + 2 * MORE + UNLIKE;
+    let numbers = start..start + UNLIKE;
+    let stored = super::load(store, numbers, LOAD.0, LOAD.1, super::sample::unlike).await?;
+    let grouper = picket_server::digest::grouper();
+    let begun = Instant::now();
+    let (alone, issues) = drain_with(store, grouper, || false).await?;
+    let rate = f64::from(alone) / begun.elapsed().as_secs_f64();
+    println!(
+        "{alone} that are like hardly any other are stored at {stored:.0} findings/s, and grouped, and \
+         nothing else, at {rate:.0} findings/s, into {issues} issues."
+    );
     Ok(())
 }
 
 /// Until none is left, and none is to come.
 async fn drain(store: &Arc<dyn Store>, more: impl Fn() -> bool) -> Result<(u32, u32)> {
-    let digester: Arc<dyn Digester> = picket_server::digest::reader();
+    drain_with(store, picket_server::digest::reader(), more).await
+}
+
+async fn drain_with(
+    store: &Arc<dyn Store>,
+    digester: Arc<dyn Digester>,
+    more: impl Fn() -> bool,
+) -> Result<(u32, u32)> {
     let (mut findings, mut issues) = (0, 0);
     loop {
         let more = more();
