@@ -22,6 +22,7 @@ mod scratch;
 mod search;
 mod show;
 mod stats;
+mod suite;
 mod tables;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -34,5 +35,6 @@ pub use program::{CompileOptions, Program};
 pub use sample::Sample;
 pub use scratch::Scratch;
 pub use stats::{Clock, OverBudget, RuleStats};
+pub use suite::{Tested, run_tests};
 pub use truth::Truth;
 pub use verdict::{RuleIndex, Verdicts};

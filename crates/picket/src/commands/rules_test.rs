@@ -4,7 +4,7 @@ use super::Format;
 use crate::rule_files::{RuleFiles, counted};
 use crate::{console, output};
 use anyhow::Result;
-use picket_engine::{Explanation, Program, Verdicts, explain};
+use picket_engine::{Explanation, Truth, run_tests};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -67,49 +67,30 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 fn test(files: RuleFiles) -> Report {
-    let program = Program::compile(files.checked.rules);
-    let mut scratch = program.scratch();
-    let mut verdicts = Verdicts::default();
-    let mut results = Vec::new();
-    for tests in &files.checked.tests {
-        let Some(rule) = program
-            .rules()
-            .iter()
-            .find(|rule| rule.info.id == tests.rule)
-        else {
-            continue;
-        };
-        for test in &tests.tests {
-            program.evaluate(&test.event, &mut scratch, &mut verdicts);
-            let is_it = |list: &[picket_engine::RuleIndex]| {
-                list.iter()
-                    .any(|&index| program.rule(index).info.id == tests.rule)
-            };
-            let matched = is_it(&verdicts.matched);
-            let verdict = match matched {
-                true => "match",
-                false if is_it(&verdicts.undecided) => "undecided",
-                false => "no_match",
-            };
-            // An undecided rule does not match: that is what it must do.
-            let passed = matched == test.expected;
-            results.push(TestResult {
-                rule: tests.rule.clone(),
-                file: rule.info.origin.file.clone(),
-                line: test.line,
-                name: test.name.clone(),
-                expected: test.expected,
-                verdict,
-                passed,
-                explanation: (!passed).then(|| explain(rule, &test.event)),
-            });
-        }
-    }
-    let tested = |id: &str| results.iter().any(|result| result.rule == id);
-    let ids = program.rules().iter().map(|rule| &rule.info.id);
+    let rules = files.checked.rules;
+    let mut without: Vec<String> = rules.iter().map(|rule| rule.info.id.clone()).collect();
+    let count = without.len();
+    let results: Vec<TestResult> = run_tests(rules, &files.checked.tests)
+        .into_iter()
+        .map(|tested| TestResult {
+            rule: tested.rule,
+            file: tested.file,
+            line: tested.line,
+            name: tested.name,
+            expected: tested.expected,
+            verdict: match tested.verdict {
+                Truth::True => "match",
+                Truth::Unknown => "undecided",
+                Truth::False => "no_match",
+            },
+            passed: tested.passed,
+            explanation: tested.explanation,
+        })
+        .collect();
+    without.retain(|id| !results.iter().any(|result| result.rule == *id));
     Report {
-        rules: program.rules().len(),
-        rules_without_tests: ids.filter(|id| !tested(id)).cloned().collect(),
+        rules: count,
+        rules_without_tests: without,
         tests: results.len(),
         failed: results.iter().filter(|result| !result.passed).count(),
         results,

@@ -3,7 +3,7 @@
 use super::App;
 use super::extract::{Json, Path};
 use super::problem::{Code, Problem};
-use super::projects::project_id;
+use super::projects::Names;
 use super::values::{Time, id};
 use super::who::Who;
 use super::{findings, issues};
@@ -82,17 +82,11 @@ fn pairs(query: &str) -> Result<Vec<(String, String)>, Problem> {
 }
 
 /// Whether every project that it names is one that they may see: a name is told to nobody.
-async fn may_see(app: &App, scope: &Scope, query: &str) -> bool {
-    for (name, value) in pairs(query).unwrap_or_default() {
-        if name != "project" {
-            continue;
-        }
-        match project_id(app, &value).await {
-            Ok(project) if scope.covers(project) => {}
-            _ => return false,
-        }
-    }
-    true
+fn may_see(names: &Names, scope: &Scope, query: &str) -> bool {
+    let named = pairs(query).unwrap_or_default().into_iter();
+    named
+        .filter(|(name, _)| name == "project")
+        .all(|(_, project)| names.id(&project).is_some_and(|id| scope.covers(id)))
 }
 
 /// List the filters that you keep, and those that others share
@@ -100,10 +94,11 @@ async fn may_see(app: &App, scope: &Scope, query: &str) -> bool {
     responses((status = 200, body = FilterList), (status = 403, body = Problem)))]
 pub(super) async fn list(State(app): State<App>, who: Who) -> Result<Json<FilterList>, Problem> {
     let scope = who.needs(Permission::Read)?;
+    let names = Names::read(&app).await?;
     let mut items = Vec::new();
     for saved in app.store.saved_filters(who.user.id).await? {
         let own = saved.filter.owner == who.user.id;
-        if own || may_see(&app, &scope, &saved.filter.query).await {
+        if own || may_see(&names, &scope, &saved.filter.query) {
             items.push(view(&who, saved));
         }
     }
@@ -163,7 +158,8 @@ pub(super) async fn delete(
     let scope = who.needs(Permission::Read)?;
     let saved = app.store.saved_filter(id("filter", &text)?).await?;
     if saved.filter.owner != who.user.id {
-        let seen = saved.filter.shared && may_see(&app, &scope, &saved.filter.query).await;
+        let names = Names::read(&app).await?;
+        let seen = saved.filter.shared && may_see(&names, &scope, &saved.filter.query);
         if !seen {
             return Err(Problem::new(
                 Code::NotFound,

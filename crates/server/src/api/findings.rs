@@ -219,17 +219,24 @@ pub(super) fn view(row: FindingRow, ocsf: Option<Value>) -> FindingView {
     }
 }
 
+/// The whole of each, by their ids. One that was deleted just now is left out.
+pub(super) async fn bodies(
+    app: &App,
+    rows: &[FindingRow],
+) -> Result<HashMap<Uuid, Value>, Problem> {
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    Ok(app.store.findings_ocsf(&ids).await?.into_iter().collect())
+}
+
 /// Rows as they are shown, with the whole of each if it is asked for.
 pub(super) async fn views(
     app: &App,
     rows: Vec<FindingRow>,
     with_ocsf: bool,
 ) -> Result<Vec<FindingView>, Problem> {
-    let mut whole: HashMap<Uuid, Value> = if with_ocsf {
-        let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
-        app.store.findings_ocsf(&ids).await?.into_iter().collect()
-    } else {
-        HashMap::new()
+    let mut whole = match with_ocsf {
+        true => bodies(app, &rows).await?,
+        false => HashMap::new(),
     };
     Ok(rows
         .into_iter()

@@ -8,7 +8,7 @@ use super::App;
 use super::extract::Pairs;
 use super::findings::{FindingView, FindingsQuery, question, views};
 use super::problem::{Code, Problem};
-use super::search::Search;
+use super::search::{Search, sifted};
 use super::values::{most, now};
 use super::who::Who;
 use crate::auth::{Permission, Rights};
@@ -171,23 +171,20 @@ impl Follower {
                 .await?;
             let mut rows = page.items;
             rows.retain(|row| !self.sent.contains(&row.id));
-            if let Some(search) = self.search.take() {
-                let read = rows.iter().map(|row| row.id).collect::<Vec<_>>();
-                let (search, kept) = search.keep(&self.app, rows).await?;
-                (self.search, rows) = (Some(search), kept);
-                // What is not sent need not be judged again either.
-                self.newest = self.newest.max(read.last().copied().unwrap_or(self.newest));
-                self.sent.extend(read);
-            }
+            let looked_at: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+            let rows = sifted(&mut self.search, &self.app, rows).await?;
             let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
             let views = views(&self.app, rows, self.with_ocsf).await?;
             for (id, view) in ids.into_iter().zip(views) {
                 if self.sender.send(Ok(event(id, &view)?)).await.is_err() {
                     return Ok(false);
                 }
-                self.sent.insert(id);
-                self.newest = self.newest.max(id);
             }
+            // What the search leaves out need not be judged again either.
+            self.newest = looked_at
+                .iter()
+                .fold(self.newest, |newest, id| newest.max(*id));
+            self.sent.extend(looked_at);
             match page.next {
                 Some(next) => after = next,
                 None => break,

@@ -5,12 +5,13 @@
 //! looks at so many for an answer, and says where to go on.
 
 use super::App;
+use super::definitions::Whole;
 use super::exceptions::{Judge, event};
+use super::findings::bodies;
 use super::problem::{Diagnostic, Problem};
-use picket_lang::{Limits, Source, check, render_json};
+use picket_lang::Source;
 use picket_model::EventClass;
 use picket_store::{FindingCursor, FindingFilter, FindingRow, Page, PageSize, limits};
-use std::collections::HashMap;
 
 /// Findings looked at for one page.
 const LOOKED_AT: usize = 10_000;
@@ -41,14 +42,12 @@ impl Search {
         for class in EventClass::ALL {
             let (text, before) = around(condition, class);
             let source = Source::new(FILE, text.as_bytes());
-            let checked = check(std::slice::from_ref(&source), &Limits::default());
-            if !checked.has_errors() {
-                rules.extend(checked.rules);
+            let whole = Whole::of(vec![source]);
+            if !whole.checked.has_errors() {
+                rules.extend(whole.checked.rules);
                 continue;
             }
-            let json = render_json(&checked.diagnostics, std::slice::from_ref(&source));
-            // We wrote it ourselves, one line above.
-            let told: Vec<Diagnostic> = serde_json::from_str(&json).unwrap_or_default();
+            let told = whole.diagnostics();
             let errors = told.into_iter().filter(|told| told.severity == "error");
             let errors: Vec<_> = errors.map(|told| moved(told, before)).collect();
             // The class that got furthest is the one that was meant.
@@ -104,13 +103,12 @@ impl Search {
 
     /// Those of them whose events are as they must be. One whose event cannot be read, or
     /// lacks what decides, is none of them.
-    pub(super) async fn keep(
+    async fn keep(
         self,
         app: &App,
         rows: Vec<FindingRow>,
     ) -> Result<(Search, Vec<FindingRow>), Problem> {
-        let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
-        let bodies: HashMap<_, _> = app.store.findings_ocsf(&ids).await?.into_iter().collect();
+        let bodies = bodies(app, &rows).await?;
         // Evaluating is quick, reading JSON is not: off the async threads.
         let judged = tokio::task::spawn_blocking(move || {
             let Search(mut judge) = self;
@@ -123,6 +121,20 @@ impl Search {
         });
         judged.await.map_err(Problem::internal)
     }
+}
+
+/// What a search leaves of findings; all of them where there is none.
+pub(super) async fn sifted(
+    search: &mut Option<Search>,
+    app: &App,
+    rows: Vec<FindingRow>,
+) -> Result<Vec<FindingRow>, Problem> {
+    let Some(judging) = search.take() else {
+        return Ok(rows);
+    };
+    let (judged, kept) = judging.keep(app, rows).await?;
+    *search = Some(judged);
+    Ok(kept)
 }
 
 /// A rule with the condition, and how many lines stand before it.

@@ -54,12 +54,18 @@ pub fn grouper() -> Arc<dyn Digester> {
 
 struct Grouper(Issues);
 
+/// Those whose facts can be read.
+fn read(pending: &[PendingFinding]) -> Vec<(&PendingFinding, Facts)> {
+    let mut read = Vec::with_capacity(pending.len());
+    for finding in pending {
+        read.extend(Facts::read(&finding.facts).map(|facts| (finding, facts)));
+    }
+    read
+}
+
 impl Digester for Grouper {
     fn findings(&self, pending: &[PendingFinding]) -> FindingWrites {
-        let mut read = Vec::with_capacity(pending.len());
-        for finding in pending {
-            read.extend(Facts::read(&finding.facts).map(|facts| (finding, facts)));
-        }
+        let read = read(pending);
         FindingWrites {
             openings: issues::openings(&read, &self.0),
             ..FindingWrites::default()
@@ -73,21 +79,14 @@ impl Digester for Grouper {
 
 impl Digester for Reader {
     fn findings(&self, pending: &[PendingFinding]) -> FindingWrites {
-        let mut skipped = 0;
-        let mut read = Vec::with_capacity(pending.len());
-        for finding in pending {
-            match Facts::read(&finding.facts) {
-                Some(facts) => read.push((finding, facts)),
-                None => skipped += 1,
-            }
-        }
+        let read = read(pending);
         FindingWrites {
             policies: evidence::policies(&read),
             openings: issues::openings(&read, &self.issues),
             graph: graph::of_findings(&read),
             jobs: self.playbooks.now().of_findings(pending),
             outputs: self.outputs.of(pending),
-            skipped,
+            skipped: (pending.len() - read.len()) as u32,
         }
     }
 

@@ -48,6 +48,10 @@ impl Entry {
     pub(in crate::api) fn file(&self) -> String {
         file_name(self.kind, &self.name)
     }
+
+    pub(in crate::api) fn source(&self) -> Source {
+        Source::new(self.file(), self.body.as_bytes())
+    }
 }
 
 /// What came of a change.
@@ -73,28 +77,37 @@ pub(in crate::api) async fn judge(
         .map_err(Problem::internal)?
 }
 
-struct Whole {
-    checked: Checked,
+/// Texts that were checked together.
+pub(in crate::api) struct Whole {
+    pub(in crate::api) checked: Checked,
     sources: Vec<Source>,
 }
 
 fn check(entries: &[Entry]) -> Whole {
-    let sources: Vec<Source> = entries
-        .iter()
-        .map(|entry| Source::new(entry.file(), entry.body.as_bytes()))
-        .collect();
-    let limits = Limits {
-        file_bytes: limits::MAX_BODY,
-        ..Limits::default()
-    };
-    Whole {
-        checked: picket_lang::check(&sources, &limits),
-        sources,
-    }
+    Whole::of(entries.iter().map(Entry::source).collect())
+}
+
+/// A rule as it is now, beside everything else; none if it is not there, or wrong.
+pub(in crate::api) fn rule_among(entries: &[Entry], rule: &str) -> Option<ir::Rule> {
+    let rules = check(&settled(entries)).checked.rules;
+    rules.into_iter().find(|one| one.info.id == rule)
 }
 
 impl Whole {
-    fn diagnostics(&self) -> Vec<Diagnostic> {
+    /// Checks them; whatever is stored may be so long.
+    pub(in crate::api) fn of(sources: Vec<Source>) -> Whole {
+        let limits = Limits {
+            file_bytes: limits::MAX_BODY,
+            ..Limits::default()
+        };
+        Whole {
+            checked: picket_lang::check(&sources, &limits),
+            sources,
+        }
+    }
+
+    /// What there is to say of them.
+    pub(in crate::api) fn diagnostics(&self) -> Vec<Diagnostic> {
         let json = picket_lang::render_json(&self.checked.diagnostics, &self.sources);
         // We wrote it ourselves, one line above.
         serde_json::from_str(&json).unwrap_or_default()

@@ -10,7 +10,7 @@ mod routes;
 mod scopes;
 mod write;
 
-pub(super) use library::{Entry, judge, settled};
+pub(super) use library::{Entry, Whole, judge, rule_among, settled};
 pub(super) use requests::{DeleteQuery, StageName, VersionView, file_name};
 pub(super) use resource::{all, etag, named, unified, version_page};
 pub(super) use routes::{lists, policies, policy_stage, rule_stage, rules};

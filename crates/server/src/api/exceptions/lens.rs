@@ -1,12 +1,10 @@
 //! Past findings, judged again: by the engine that sensors have, on the event that the
 //! finding holds, with an exception and without.
 
-use crate::api::definitions::{Entry, judge, settled};
+use crate::api::definitions::{Entry, judge, rule_among};
 use crate::api::problem::Problem;
-use picket_engine::{Program, Scratch, Verdicts};
-use picket_lang::{Limits, Source, check};
+use picket_engine::{Program, RuleIndex, Scratch, Verdicts};
 use picket_model::{Event, ocsf};
-use picket_store::limits;
 use serde_json::Value;
 
 /// What becomes of a finding.
@@ -48,14 +46,21 @@ impl Judge {
 
     /// None: it cannot be said.
     pub(in crate::api) fn matches(&mut self, event: &Event) -> Option<bool> {
+        let verdicts = self.verdicts(event);
+        let decided = verdicts.undecided.is_empty();
+        decided.then_some(!verdicts.matched.is_empty())
+    }
+
+    pub(in crate::api) fn verdicts(&mut self, event: &Event) -> &Verdicts {
         self.verdicts.clear();
         self.program
             .evaluate(event, &mut self.scratch, &mut self.verdicts);
-        if self.verdicts.undecided.is_empty() {
-            Some(!self.verdicts.matched.is_empty())
-        } else {
-            None
-        }
+        &self.verdicts
+    }
+
+    /// The id of a rule that a verdict names.
+    pub(in crate::api) fn id(&self, index: RuleIndex) -> &str {
+        &self.program.rule(index).info.id
     }
 }
 
@@ -81,16 +86,7 @@ impl Lens {
     }
 
     fn ground(entries: &[Entry], rule: &str, exception: &str) -> Result<Lens, Problem> {
-        let sources: Vec<Source> = settled(entries)
-            .iter()
-            .map(|entry| Source::new(entry.file(), entry.body.as_bytes()))
-            .collect();
-        let limits = Limits {
-            file_bytes: limits::MAX_BODY,
-            ..Limits::default()
-        };
-        let rules = check(&sources, &limits).rules;
-        let found = rules.into_iter().find(|one| one.info.id == rule);
+        let found = rule_among(entries, rule);
         let with = found.ok_or_else(|| {
             Problem::invalid(format!("the rule {rule} is wrong or not enabled by itself"))
         })?;

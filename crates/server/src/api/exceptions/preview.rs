@@ -5,6 +5,7 @@ use super::{NewException, rule_of};
 use crate::api::App;
 use crate::api::definitions::Entry;
 use crate::api::extract::{Json, Path};
+use crate::api::findings::bodies;
 use crate::api::problem::Problem;
 use crate::api::values::Time;
 use crate::api::who::Who;
@@ -101,9 +102,7 @@ pub(super) async fn looked(
     loop {
         let size = PageSize::new(limits::MAX_PAGE)?;
         let page = app.store.findings(&filter, cursor, size).await?;
-        let ids: Vec<_> = page.items.iter().map(|row| row.id).collect();
-        let bodies = app.store.findings_ocsf(&ids).await?;
-        let bodies: HashMap<_, _> = bodies.into_iter().collect();
+        let bodies = bodies(app, &page.items).await?;
         let rows = page.items;
         // Evaluating is quick, reading JSON is not: off the async threads.
         let judged = tokio::task::spawn_blocking(move || {

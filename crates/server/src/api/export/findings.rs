@@ -2,18 +2,16 @@
 
 use super::super::App;
 use super::super::extract::Pairs;
-use super::super::findings::{FindingsQuery, question};
+use super::super::findings::{FindingsQuery, bodies, question};
 use super::super::problem::Problem;
-use super::super::search::Search;
+use super::super::search::{Search, sifted};
 use super::super::values::Time;
 use super::super::who::Who;
 use super::{Export, Pages, begin, csv, format, unknown};
 use crate::auth::Permission;
 use axum::extract::State;
 use axum::response::Response;
-use picket_store::{FindingCursor, FindingFilter, FindingRow, PageSize, Uuid};
-use serde_json::Value;
-use std::collections::HashMap;
+use picket_store::{FindingCursor, FindingFilter, FindingRow, PageSize};
 use std::fmt::Display;
 
 /// Findings read at once: with the whole of each, some megabytes.
@@ -110,19 +108,13 @@ impl Pages for FindingPages {
         let size = PageSize::new(PAGE)?;
         let mut page = app.store.findings(&self.filter, before, size).await?;
         self.place = page.next.map_or(Place::End, Place::After);
-        if let Some(search) = self.search.take() {
-            let (search, kept) = search.keep(app, page.items).await?;
-            (self.search, page.items) = (Some(search), kept);
-        }
+        page.items = sifted(&mut self.search, app, page.items).await?;
         if self.as_csv {
             page.items.iter().for_each(|row| row_line(&mut lines, row));
             return Ok(Some(lines));
         }
-        let ids: Vec<Uuid> = page.items.iter().map(|row| row.id).collect();
-        let whole = app.store.findings_ocsf(&ids).await?;
-        let mut whole: HashMap<Uuid, Value> = whole.into_iter().collect();
-        // One that was deleted just now has nothing more to say.
-        for ocsf in ids.iter().filter_map(|id| whole.remove(id)) {
+        let mut whole = bodies(app, &page.items).await?;
+        for ocsf in page.items.iter().filter_map(|row| whole.remove(&row.id)) {
             serde_json::to_writer(&mut lines, &ocsf).map_err(Problem::internal)?;
             lines.push(b'\n');
         }

@@ -7,7 +7,7 @@ use super::super::who::Who;
 use super::Draft;
 use crate::auth::Permission;
 use axum::extract::State;
-use picket_engine::{Explanation, Program, Truth, Verdicts, explain};
+use picket_engine::{Explanation, Truth, run_tests};
 use picket_lang::Checked;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -84,7 +84,7 @@ pub(in crate::api) async fn check(
     let draft = Draft::of(&app, draft.text).await?;
     let report = tokio::task::spawn_blocking(move || {
         let diagnostics = draft.diagnostics();
-        report(draft.checked, diagnostics)
+        report(draft.0.checked, diagnostics)
     });
     Ok(Json(report.await.map_err(Problem::internal)?))
 }
@@ -114,40 +114,17 @@ fn report(checked: Checked, diagnostics: Vec<Diagnostic>) -> DraftReport {
     }
 }
 
-/// Runs them through the compiled program, as sensors would.
 fn tests(checked: Checked) -> Vec<DraftTest> {
-    let program = Program::compile(checked.rules);
-    let mut scratch = program.scratch();
-    let mut verdicts = Verdicts::default();
-    let mut results = Vec::new();
-    for tests in checked.tests {
-        let rules = program.rules().iter();
-        let Some(rule) = rules.into_iter().find(|rule| rule.info.id == tests.rule) else {
-            continue;
-        };
-        for test in tests.tests {
-            verdicts.clear();
-            program.evaluate(&test.event, &mut scratch, &mut verdicts);
-            let is_it = |list: &[picket_engine::RuleIndex]| {
-                list.iter()
-                    .any(|&index| program.rule(index).info.id == tests.rule)
-            };
-            let verdict = match (is_it(&verdicts.matched), is_it(&verdicts.undecided)) {
-                (true, _) => Truth::True,
-                (_, true) => Truth::Unknown,
-                _ => Truth::False,
-            };
-            let passed = (verdict == Truth::True) == test.expected;
-            results.push(DraftTest {
-                rule: tests.rule.clone(),
-                line: test.line,
-                name: test.name,
-                expected: test.expected,
-                verdict,
-                passed,
-                explanation: (!passed).then(|| explain(rule, &test.event)),
-            });
-        }
-    }
-    results
+    run_tests(checked.rules, &checked.tests)
+        .into_iter()
+        .map(|tested| DraftTest {
+            rule: tested.rule,
+            line: tested.line,
+            name: tested.name,
+            expected: tested.expected,
+            verdict: tested.verdict,
+            passed: tested.passed,
+            explanation: tested.explanation,
+        })
+        .collect()
 }

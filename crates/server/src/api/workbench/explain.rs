@@ -1,7 +1,7 @@
 //! Why a rule matched.
 
 use super::super::App;
-use super::super::definitions::{Entry, settled, stored_entries};
+use super::super::definitions::{rule_among, stored_entries};
 use super::super::exceptions::event;
 use super::super::extract::{Json, Path};
 use super::super::findings;
@@ -10,8 +10,6 @@ use super::super::who::Who;
 use crate::auth::Permission;
 use axum::extract::State;
 use picket_engine::{Explanation, explain};
-use picket_lang::{Limits, Source};
-use picket_store::limits;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -48,7 +46,7 @@ pub(in crate::api) async fn of_finding(
     let rule = row.columns.rule;
     let (_, entries) = stored_entries(&app).await?;
     let explained = tokio::task::spawn_blocking(move || {
-        let found = rule_of(&entries, &rule)?;
+        let found = rule_among(&entries, &rule)?;
         Some(ExplanationView {
             condition: found.condition.to_string(),
             explanation: explain(&found, &event),
@@ -57,17 +55,4 @@ pub(in crate::api) async fn of_finding(
     let explained = explained.await.map_err(Problem::internal)?;
     let why = "its rule is not stored here any more, or is wrong";
     Ok(Json(explained.ok_or_else(|| Problem::invalid(why))?))
-}
-
-fn rule_of(entries: &[Entry], rule: &str) -> Option<picket_lang::ir::Rule> {
-    let sources: Vec<Source> = settled(entries)
-        .iter()
-        .map(|entry| Source::new(entry.file(), entry.body.as_bytes()))
-        .collect();
-    let limits = Limits {
-        file_bytes: limits::MAX_BODY,
-        ..Limits::default()
-    };
-    let rules = picket_lang::check(&sources, &limits).rules;
-    rules.into_iter().find(|one| one.info.id == rule)
 }

@@ -1,7 +1,7 @@
 //! The words of the rule language, for whoever completes them.
 
 use super::super::App;
-use super::super::definitions::stored_entries;
+use super::super::definitions::all;
 use super::super::extract::Json;
 use super::super::problem::Problem;
 use super::super::who::Who;
@@ -58,14 +58,13 @@ pub(in crate::api) async fn language(
     who: Who,
 ) -> Result<Json<LanguageView>, Problem> {
     who.needs(Permission::Read)?;
-    let (definitions, _) = stored_entries(&app).await?;
+    let lists = all(&app, Some(Kind::List)).await?;
     let names = |classes: &[EventClass]| {
         classes
             .iter()
             .map(|class| class.name().to_owned())
             .collect()
     };
-    let lists = definitions.into_iter().filter(|one| one.kind == Kind::List);
     Ok(Json(LanguageView {
         classes: names(&EventClass::ALL),
         fields: Field::all()
@@ -82,7 +81,7 @@ pub(in crate::api) async fn language(
                 doc: list.doc().to_owned(),
             })
             .into(),
-        lists: lists.map(|one| one.name).collect(),
+        lists: lists.into_iter().map(|one| one.name).collect(),
         severities: picket_model::Severity::ALL
             .map(|severity| severity.name().to_owned())
             .into(),

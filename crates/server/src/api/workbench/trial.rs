@@ -2,20 +2,19 @@
 //! recording.
 
 use super::super::App;
-use super::super::exceptions::event;
+use super::super::exceptions::{Judge, event};
 use super::super::extract::Json;
-use super::super::findings::{FindingView, view};
+use super::super::findings::{FindingView, bodies, view};
 use super::super::problem::Problem;
 use super::super::values::Time;
 use super::super::who::Who;
 use super::Draft;
 use crate::auth::{Permission, Scope};
 use axum::extract::State;
-use picket_engine::{Program, Scratch, Verdicts};
 use picket_model::{Event, ocsf};
 use picket_store::{FindingCursor, FindingFilter, FindingRow, PageSize, limits};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// Findings looked at, the newest first.
@@ -110,19 +109,14 @@ pub(in crate::api) async fn try_it(
 
 /// Rules in use, and what they gave so far.
 struct Trial {
-    program: Program,
-    scratch: Scratch,
-    verdicts: Verdicts,
+    judge: Judge,
     report: TrialReport,
 }
 
 impl Trial {
     fn of(rules: Vec<picket_lang::ir::Rule>) -> Trial {
-        let program = Program::compile(rules);
         Trial {
-            scratch: program.scratch(),
-            program,
-            verdicts: Verdicts::default(),
+            judge: Judge::of(rules),
             report: TrialReport::default(),
         }
     }
@@ -134,16 +128,15 @@ impl Trial {
             self.report.unjudged += 1;
             return Vec::new();
         };
-        self.verdicts.clear();
-        self.program
-            .evaluate(event, &mut self.scratch, &mut self.verdicts);
-        let matched = self.verdicts.matched.iter();
+        let verdicts = self.judge.verdicts(event);
+        let (matched, undecided) = (verdicts.matched.clone(), !verdicts.undecided.is_empty());
         let rules: Vec<String> = matched
-            .map(|&index| self.program.rule(index).info.id.clone())
+            .into_iter()
+            .map(|index| self.judge.id(index).to_owned())
             .collect();
         if !rules.is_empty() {
             self.report.matched += 1;
-        } else if !self.verdicts.undecided.is_empty() {
+        } else if undecided {
             self.report.unjudged += 1;
         }
         for rule in &rules {
@@ -189,8 +182,7 @@ impl Trial {
         loop {
             let size = PageSize::new(limits::MAX_PAGE)?;
             let page = app.store.findings(&filter, cursor, size).await?;
-            let ids: Vec<_> = page.items.iter().map(|row| row.id).collect();
-            let bodies: HashMap<_, _> = app.store.findings_ocsf(&ids).await?.into_iter().collect();
+            let bodies = bodies(app, &page.items).await?;
             let rows = page.items;
             // Evaluating is quick, reading JSON is not: off the async threads.
             let judged = tokio::task::spawn_blocking(move || {
