@@ -122,7 +122,8 @@ impl Wrong {
     }
 }
 
-fn wrong<T>(value: &Spanned<T>, what: impl Into<String>) -> Wrong {
+/// That something is wrong with a value.
+pub fn wrong<T>(value: &Spanned<T>, what: impl Into<String>) -> Wrong {
     Wrong {
         at: value.span().start,
         what: what.into(),
@@ -214,7 +215,8 @@ fn one(raw: RawOutput) -> Result<Output, Wrong> {
     let target = match kind {
         "file" => Target::File(ToFile {
             path: raw.path.ok_or_else(|| missing("path"))?.into_inner(),
-            max_bytes: u64::from(at_least_one(raw.max_mib, "max_mib", MAX_MIB)?) << 20,
+            max_bytes: u64::from(at_least_one(&raw.max_mib, "outputs.max_mib")?.unwrap_or(MAX_MIB))
+                << 20,
             keep: raw.keep.map_or(KEEP, Spanned::into_inner),
         }),
         "syslog" => Target::Syslog(syslog(
@@ -252,14 +254,13 @@ fn one(raw: RawOutput) -> Result<Output, Wrong> {
     })
 }
 
-fn at_least_one(value: Option<Spanned<u32>>, key: &str, usual: u32) -> Result<u32, Wrong> {
+/// A number, if there is one; an error if it is 0.
+pub fn at_least_one(value: &Option<Spanned<u32>>, key: &str) -> Result<Option<u32>, Wrong> {
     match value {
-        None => Ok(usual),
-        Some(value) if *value.get_ref() == 0 => {
-            let what = format!("outputs.{key}: it must be at least 1");
-            Err(wrong(&value, what))
+        Some(number) if *number.get_ref() == 0 => {
+            Err(wrong(number, format!("{key}: it must be at least 1")))
         }
-        Some(value) => Ok(value.into_inner()),
+        value => Ok(value.as_ref().map(|number| *number.get_ref())),
     }
 }
 

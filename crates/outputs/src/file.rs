@@ -49,21 +49,22 @@ impl File {
     }
 
     fn write(&mut self, records: &[Record]) -> io::Result<()> {
-        let max = self.to.max_bytes;
+        let mut length = self.current()?.length;
         let mut lines = String::new();
         for record in records {
             let line = format!("{}\n", record.ocsf);
-            let length = self.current()?.length + lines.len() as u64;
-            if length > 0 && length + line.len() as u64 > max {
+            if length > 0 && length + line.len() as u64 > self.to.max_bytes {
                 self.append(&std::mem::take(&mut lines))?;
                 self.rotate()?;
+                length = 0;
             }
+            length += line.len() as u64;
             lines.push_str(&line);
         }
-        self.append(&lines)?;
-        self.current()?.file.sync_data()
+        self.append(&lines)
     }
 
+    /// Writes whole lines, to the disk itself.
     fn append(&mut self, lines: &str) -> io::Result<()> {
         let open = self.current()?;
         let written = open.file.write_all(lines.as_bytes());
@@ -73,14 +74,12 @@ impl File {
         } else {
             open.length += lines.len() as u64;
         }
-        written
+        written.and_then(|()| open.file.sync_data())
     }
 
     /// `f` becomes `f.1`, that one `f.2`; the last one goes.
     fn rotate(&mut self) -> io::Result<()> {
-        if let Some(open) = self.open.take() {
-            open.file.sync_data()?;
-        }
+        self.open = None;
         for number in (1..self.to.keep).rev() {
             let older = numbered(&self.to.path, number);
             if older.exists() {

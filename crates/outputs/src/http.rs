@@ -10,8 +10,6 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Bytes of an answer that are kept, for people.
 const KEPT: u64 = 2048;
-/// A file with a secret is not longer.
-const MAX_SECRET: u64 = 64 << 10;
 
 /// Sends requests to one place.
 pub(crate) struct Client {
@@ -65,22 +63,6 @@ impl Client {
             _ => Err(Failure::for_now(told())),
         }
     }
-}
-
-/// What stands in a file with a secret.
-pub(crate) fn secret(file: &Path) -> io::Result<String> {
-    let named = |why: io::Error| io::Error::other(format!("cannot read {}: {why}", file.display()));
-    let mut text = String::new();
-    let opened = std::fs::File::open(file).map_err(named)?;
-    opened
-        .take(MAX_SECRET)
-        .read_to_string(&mut text)
-        .map_err(named)?;
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(named(io::Error::other("it is empty")));
-    }
-    Ok(text.to_owned())
 }
 
 #[cfg(test)]

@@ -16,13 +16,18 @@ mod file;
 mod http;
 mod otlp;
 mod record;
+mod signature;
 mod syslog;
 mod tls;
 mod webhook;
 
-pub use config::{Carrier, Output, RawOutput, Target, To, ToFile, ToSyslog, Wrong, parse, resolve};
+pub use config::{
+    Carrier, Output, RawOutput, Target, To, ToFile, ToSyslog, Wrong, at_least_one, parse, resolve,
+    wrong,
+};
 pub use deliver::{BackOff, Deliverer, Failure, Refused};
 pub use record::Record;
+pub use signature::{Signer, read_secret};
 
 /// Records of one delivery, at most: what a receiver takes in one request.
 pub const BATCH: usize = 200;

@@ -3,8 +3,9 @@
 
 use crate::config::To;
 use crate::deliver::{Failure, Refused, Way};
-use crate::http::{Client, secret};
+use crate::http::Client;
 use crate::record::Record;
+use crate::signature::read_secret;
 use picket_model::severity::Severity;
 use serde_json::{Value, json};
 use std::io;
@@ -19,7 +20,7 @@ pub(crate) struct Otlp {
 
 impl Otlp {
     pub(crate) fn open(to: &To) -> io::Result<Otlp> {
-        let token = to.secret_file.as_deref().map(secret).transpose()?;
+        let token = to.secret_file.as_deref().map(read_secret).transpose()?;
         let url = to.url.trim_end_matches('/');
         let url = match url.ends_with(PATH) {
             true => url.to_owned(),

@@ -90,7 +90,9 @@ impl Syslog {
     }
 
     fn send_all(&mut self, records: &[Record]) -> io::Result<()> {
-        let mut line = match self.line.take().filter_map_open() {
+        let line = self.line.take();
+        let still_open = line.and_then(|mut line| is_open(&mut line).then_some(line));
+        let mut line = match still_open {
             Some(line) => line,
             None => self.connect()?,
         };
@@ -117,28 +119,20 @@ impl Syslog {
     }
 }
 
-trait Opened {
-    fn filter_map_open(self) -> Option<Line>;
-}
-
-impl Opened for Option<Line> {
-    /// The line, if its other end is still there.
-    fn filter_map_open(self) -> Option<Line> {
-        let mut line = self?;
-        let open = match &mut line {
-            Line::Udp(_) => true,
-            Line::Tcp(stream) => {
-                stream.set_nonblocking(true).is_ok()
-                    && nothing_ended(stream)
-                    && stream.set_nonblocking(false).is_ok()
-            }
-            Line::Tls(stream) => {
-                stream.sock.set_nonblocking(true).is_ok()
-                    && nothing_ended(stream)
-                    && stream.sock.set_nonblocking(false).is_ok()
-            }
-        };
-        open.then_some(line)
+/// Whether its other end is still there, as far as it has said.
+fn is_open(line: &mut Line) -> bool {
+    match line {
+        Line::Udp(_) => true,
+        Line::Tcp(stream) => {
+            stream.set_nonblocking(true).is_ok()
+                && nothing_ended(stream)
+                && stream.set_nonblocking(false).is_ok()
+        }
+        Line::Tls(stream) => {
+            stream.sock.set_nonblocking(true).is_ok()
+                && nothing_ended(stream)
+                && stream.sock.set_nonblocking(false).is_ok()
+        }
     }
 }
 

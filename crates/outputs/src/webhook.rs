@@ -1,15 +1,13 @@
 //! Signed webhooks: a batch of CloudEvents a request.
 //!
-//! The signature is that of Standard Webhooks: HMAC-SHA256 over `id.timestamp.body`, in
-//! `webhook-signature` as `v1,BASE64`. The id is the same when a batch comes again.
+//! The id is the same when a batch comes again.
 
 use crate::config::To;
 use crate::deliver::{Failure, Refused, Way};
-use crate::http::{Client, secret};
+use crate::http::Client;
 use crate::record::Record;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use ring::{digest, hmac};
+use crate::signature::{Signer, read_secret};
+use ring::digest;
 use serde_json::{Value, json};
 use std::io;
 
@@ -20,29 +18,18 @@ const KIND: &str = "application/cloudevents-batch+json; charset=utf-8";
 
 pub(crate) struct Webhook {
     client: Client,
-    key: hmac::Key,
+    signer: Signer,
 }
 
 impl Webhook {
     pub(crate) fn open(to: &To) -> io::Result<Webhook> {
         let file = to.secret_file.as_deref();
         let file = file.ok_or_else(|| io::Error::other("a webhook needs a secret_file"))?;
-        let secret = secret(file)?;
         Ok(Webhook {
             client: Client::new(&to.url, to.authorities.as_deref())?,
-            key: key(&secret),
+            signer: Signer::new(&read_secret(file)?),
         })
     }
-}
-
-/// Standard Webhooks writes its secrets as `whsec_` and Base64; any other text is taken
-/// as it stands.
-fn key(secret: &str) -> hmac::Key {
-    let decoded = secret
-        .strip_prefix("whsec_")
-        .and_then(|text| STANDARD.decode(text).ok());
-    let bytes = decoded.unwrap_or_else(|| secret.as_bytes().to_owned());
-    hmac::Key::new(hmac::HMAC_SHA256, &bytes)
 }
 
 fn event(record: &Record) -> Value {
@@ -76,14 +63,11 @@ impl Way for Webhook {
     fn send(&mut self, records: &[Record]) -> Result<Option<Refused>, Failure> {
         let body = Value::Array(records.iter().map(event).collect()).to_string();
         let id = batch_id(records);
-        let now = jiff::Timestamp::now().as_second().to_string();
-        let signature = hmac::sign(&self.key, format!("{id}.{now}.{body}").as_bytes());
-        let signature = format!("v1,{}", STANDARD.encode(signature));
-        let headers = [
-            ("webhook-id", id.as_str()),
-            ("webhook-timestamp", &now),
-            ("webhook-signature", &signature),
-        ];
+        let now = jiff::Timestamp::now().as_second();
+        let headers = self.signer.headers(&id, now, &body);
+        let headers = headers
+            .each_ref()
+            .map(|(name, value)| (*name, value.as_str()));
         self.client.post(KIND, &headers, &body)?;
         Ok(None)
     }
@@ -94,6 +78,9 @@ mod tests {
     use super::*;
     use crate::http::tests::receiver;
     use crate::record::tests::record;
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use ring::hmac;
 
     #[test]
     fn a_receiver_verifies_the_signature_and_tells_a_batch_that_comes_again() {

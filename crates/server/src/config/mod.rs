@@ -267,12 +267,11 @@ impl Config {
     /// As [`Config::read`], of a text that stands in that file.
     pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         raw::resolve(text).map_err(|wrong| {
-            let before = &text[..wrong.at.min(text.len())];
-            let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+            let (line, column) = wrong.place(text);
             ConfigError::Wrong {
                 path: path.to_owned(),
-                line: before.matches('\n').count() + 1,
-                column: before[line_start..].chars().count() + 1,
+                line,
+                column,
                 what: wrong.what,
             }
         })

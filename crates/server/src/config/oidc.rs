@@ -1,7 +1,7 @@
 //! Log-in by an OpenID Connect provider, as the file has it.
 
-use super::raw::{Wrong, wrong};
 use crate::auth::Role;
+use picket_outputs::{Wrong, wrong};
 use serde::Deserialize;
 use std::path::PathBuf;
 use toml::Spanned;

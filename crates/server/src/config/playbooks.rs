@@ -1,6 +1,6 @@
 //! What playbooks may reach, as the file has it.
 
-use super::raw::{Wrong, wrong};
+use picket_outputs::{Wrong, wrong};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -4,19 +4,13 @@ use super::oidc::{self, RawOidc};
 use super::playbooks::{self, RawPlaybooks};
 use super::{ApiLimits, Config, DATA, Issues, LISTEN, Log, Retention, SENSORS_PORT, Tls, Traces};
 use crate::fleet::{FleetConfig, Plan};
-use picket_outputs::RawOutput;
+use picket_outputs::{RawOutput, Wrong, at_least_one, wrong};
 use picket_store::Keep;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::Spanned;
-
-/// What is wrong, and at which byte.
-pub(super) struct Wrong {
-    pub(super) at: usize,
-    pub(super) what: String,
-}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -141,10 +135,7 @@ pub(super) fn resolve(text: &str) -> Result<Config, Wrong> {
         graph: graph(&file.graph, defaults.graph)?,
         fleet: fleet(file.fleet, listen, defaults.fleet)?,
         traces: traces(&file.traces)?,
-        outputs: picket_outputs::resolve(file.outputs).map_err(|wrong| Wrong {
-            at: wrong.at,
-            what: wrong.what,
-        })?,
+        outputs: picket_outputs::resolve(file.outputs)?,
         oidc: file.oidc.map(oidc::resolve).transpose()?,
         data,
         listen,
@@ -169,13 +160,6 @@ fn syntax(text: &str, error: &toml::de::Error) -> Wrong {
         } else {
             format!("{key}: {message}")
         },
-    }
-}
-
-pub(super) fn wrong<T>(value: &Spanned<T>, what: impl Into<String>) -> Wrong {
-    Wrong {
-        at: value.span().start,
-        what: what.into(),
     }
 }
 
@@ -251,15 +235,6 @@ fn api(raw: &RawApi) -> Result<ApiLimits, Wrong> {
         connections: whole(&raw.connections, "connections", default.connections as u64)? as usize,
         streams: whole(&raw.streams, "streams", default.streams as u64)? as usize,
     })
-}
-
-fn at_least_one(value: &Option<Spanned<u32>>, key: &str) -> Result<Option<u32>, Wrong> {
-    match value {
-        Some(number) if *number.get_ref() == 0 => {
-            Err(wrong(number, format!("{key}: it must be at least 1")))
-        }
-        value => Ok(value.as_ref().map(|number| *number.get_ref())),
-    }
 }
 
 fn log(raw: &RawLog) -> Result<Log, Wrong> {

@@ -27,14 +27,12 @@ use crate::config;
 use crate::intake::ProjectBook;
 use about::About;
 use mail::Mailer;
+use picket_outputs::read_secret;
 use picket_store::{DefinitionFilter, Kind, Micros, PageSize, Store, Uuid, limits};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use steps::Hands;
 use trigger::{Book, Order};
-
-/// Bytes of a secret, at most.
-const MAX_SECRET: usize = 16 << 10;
 
 /// Playbooks, and what their steps reach.
 pub(crate) struct Playbooks {
@@ -80,22 +78,9 @@ impl Playbooks {
         issues: config::Issues,
         metrics: Arc<Metrics>,
     ) -> std::io::Result<Playbooks> {
-        let read = |file: &std::path::Path| {
-            let said = |why: std::io::Error| {
-                std::io::Error::new(why.kind(), format!("{}: {why}", file.display()))
-            };
-            let text = std::fs::read_to_string(file).map_err(said)?;
-            let secret = text.trim();
-            if secret.is_empty() || secret.len() > MAX_SECRET {
-                return Err(said(std::io::Error::other(
-                    "empty, or too long for a secret",
-                )));
-            }
-            Ok(secret.to_owned())
-        };
         let mut secrets = BTreeMap::new();
         for (name, file) in &config.secrets {
-            secrets.insert(name.clone(), read(file)?);
+            secrets.insert(name.clone(), read_secret(file)?);
         }
         let mailer = match &config.smtp {
             None => None,
@@ -103,7 +88,7 @@ impl Playbooks {
                 let password = smtp
                     .log_in
                     .as_ref()
-                    .map(|(_, file)| read(file))
+                    .map(|(_, file)| read_secret(file))
                     .transpose()?;
                 Some(Mailer::new(smtp, password).map_err(std::io::Error::other)?)
             }

@@ -8,10 +8,8 @@ use super::mail::Mailer;
 use super::template::render;
 use crate::config::Issues;
 use crate::digest::Facts;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use picket_outputs::Signer;
 use picket_store::{Cause, FindingRow, IssueOpening, Micros, Run, Store, Uuid};
-use ring::hmac;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -312,24 +310,11 @@ fn event(about: &About, key: &str, now: Micros) -> Value {
     })
 }
 
-/// The headers of Standard Webhooks: HMAC-SHA256 over id, time and body.
+/// The headers that sign it.
 fn signed(secret: &str, key: &str, now: Micros, body: &str) -> Vec<(String, String)> {
     let seconds = now.div_euclid(1_000_000);
-    // A secret may come as other tools write it: `whsec_` and base64.
-    let bytes = secret
-        .strip_prefix("whsec_")
-        .and_then(|encoded| STANDARD.decode(encoded).ok())
-        .unwrap_or_else(|| secret.as_bytes().to_vec());
-    let signing = hmac::Key::new(hmac::HMAC_SHA256, &bytes);
-    let tag = hmac::sign(&signing, format!("{key}.{seconds}.{body}").as_bytes());
-    vec![
-        ("webhook-id".to_owned(), key.to_owned()),
-        ("webhook-timestamp".to_owned(), seconds.to_string()),
-        (
-            "webhook-signature".to_owned(),
-            format!("v1,{}", STANDARD.encode(tag.as_ref())),
-        ),
-    ]
+    let headers = Signer::new(secret).headers(key, seconds, body);
+    headers.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
 /// What each step of a playbook does, by name.
